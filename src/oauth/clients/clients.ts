@@ -1,0 +1,81 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+
+export type ClientKind = 'dynamic' | 'static' | 'configured'
+export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post'
+
+/** RFC 7591 metadata, as it is stored, answered and given to the OAuth library; never with the secret. */
+export interface ClientMetadata {
+  redirect_uris: string[]
+  grant_types: string[]
+  response_types: string[]
+  token_endpoint_auth_method: ClientAuthMethod
+  application_type: 'web' | 'native'
+  client_name?: string
+  client_uri?: string
+  logo_uri?: string
+  tos_uri?: string
+  policy_uri?: string
+  post_logout_redirect_uris?: string[]
+  contacts?: string[]
+  id_token_signed_response_alg?: 'RS256' | 'ES256'
+  /** the scopes that an operator lets this client have, space separated; absent means no such limit */
+  scope?: string
+  /** an operator's word that this client needs no consent */
+  skip_consent?: boolean
+  /** an operator's word that this client may introspect every token */
+  may_introspect?: boolean
+  /** localised metadata (RFC 7591 §2.2), such as `client_name#fr` */
+  [localised: `${string}#${string}`]: string
+}
+
+/** An OAuth client: registered by an app (dynamic), added on the command line (static) or configured. */
+export interface Client {
+  clientId: string
+  kind: ClientKind
+  authMethod: ClientAuthMethod
+  metadata: ClientMetadata
+  /** SHA-256 of the secret; null where the method is `none` */
+  secretHash: Buffer | null
+  createdAt: Date
+  lastUsedAt: Date | null
+}
+
+/** What stands in the database for a client secret. Secrets are random, so a plain SHA-256 is enough. */
+export function hashClientSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}
+
+/** Whether this is the client's secret, compared in constant time. False for a client without one. */
+export function isClientSecret(client: Pick<Client, 'secretHash'>, secret: string): boolean {
+  return client.secretHash !== null && timingSafeEqual(client.secretHash, hashClientSecret(secret))
+}
+
+/**
+ * The name to show in a language (`de`, `de-AT`): the localised one where there is one (RFC 7591 §2.2, tags
+ * compared without case), else the plain one, else the host. An app chooses its own name, so a page that asks
+ * for trust must show `clientHost` beside it.
+ */
+export function clientName(metadata: ClientMetadata, locale?: string): string | undefined {
+  return localised(metadata, 'client_name', locale) ?? metadata.client_name ?? clientHost(metadata)
+}
+
+/** The host that stands for the client: that of its `client_uri`, else of its first web redirect URI. */
+export function clientHost(metadata: ClientMetadata): string | undefined {
+  const uris = [metadata.client_uri ?? '', ...metadata.redirect_uris]
+  for (const uri of uris) {
+    const parsed = URL.parse(uri)
+    if (parsed && (parsed.protocol === 'https:' || parsed.protocol === 'http:')) return parsed.host
+  }
+  return undefined
+}
+
+function localised(metadata: ClientMetadata, field: string, locale: string | undefined): string | undefined {
+  if (!locale) return undefined
+  const tags = [locale.toLowerCase(), locale.toLowerCase().split('-')[0]]
+  for (const tag of tags) {
+    const key = Object.keys(metadata).find((name) => name.toLowerCase() === `${field}#${tag}`)
+    const value = key && metadata[key as `${string}#${string}`]
+    if (value) return value
+  }
+  return undefined
+}

@@ -1,0 +1,30 @@
+import type { Knex } from 'knex'
+import { PosternError } from '../../errors.ts'
+import { newId } from '../../ids.ts'
+import { newClientSecret } from './client-secret.ts'
+import { hashClientSecret } from './clients.ts'
+import { type ConfiguredClient, toMetadata } from './configured-clients.ts'
+import { insertStaticClient } from './store.ts'
+
+/**
+ * Adds a client that stays in the database (`client add`), with a fresh secret unless its method is `none`.
+ * @returns the secret too, this one time: only its hash is kept
+ * @throws PosternError `client_exists` where the ID is taken
+ */
+export async function addStaticClient(
+  db: Knex,
+  client: Omit<ConfiguredClient, 'client_id' | 'client_secret'> & { client_id?: string | undefined },
+  now: Date,
+): Promise<{ clientId: string; secret: string | undefined }> {
+  const { client_id, ...rest } = client
+  const clientId = client_id ?? newId(now)
+  const secret = client.auth_method === 'none' ? undefined : newClientSecret()
+  const added = await insertStaticClient(db, {
+    clientId,
+    metadata: toMetadata(rest),
+    secretHash: secret === undefined ? null : hashClientSecret(secret),
+    createdAt: now,
+  })
+  if (!added) throw new PosternError('client_exists', `There is a client with the ID ${clientId} already`)
+  return { clientId, secret }
+}
