@@ -1,0 +1,35 @@
+import type { Socket } from 'node:net'
+import type { Knex } from 'knex'
+import knexFactory from 'knex'
+import type pg from 'pg'
+import { SILENCE_TIMEOUT_MS } from './client-config.ts'
+
+/** The parts of a pg client that have no public name: its socket, and whether it waits for an answer. */
+interface ClientInternals {
+  connection: { stream: Socket }
+  readyForQuery: boolean
+}
+
+/**
+ * A knex instance on a pool of connections. A connection whose server stopped answering in the middle of a
+ * statement is cut after some seconds (statement_timeout cannot help there: the server is what enforces it), so
+ * that the query fails and the pool makes a new one.
+ */
+export function createPool(clientConfig: pg.ClientConfig, maxConnections: number): Knex {
+  return knexFactory({
+    client: 'pg',
+    connection: clientConfig as Knex.PgConnectionConfig,
+    acquireConnectionTimeout: 5_000,
+    pool: {
+      min: 0,
+      max: maxConnections,
+      afterCreate(client: ClientInternals, done: (error: Error | null, client: unknown) => void) {
+        const { stream } = client.connection
+        stream.setTimeout(SILENCE_TIMEOUT_MS, () => {
+          if (!client.readyForQuery) stream.destroy(new Error('The database stopped answering'))
+        })
+        done(null, client)
+      },
+    },
+  })
+}
