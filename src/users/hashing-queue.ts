@@ -1,0 +1,34 @@
+import { UnavailableError } from '../errors.ts'
+
+/** Runs password hashing with bounded concurrency and a bounded queue. */
+export type HashingQueue = <T>(work: () => Promise<T>) => Promise<T>
+
+/**
+ * Hashing takes a core and 19 MiB each: without a bound, a flood of sign-ins would take the memory and starve
+ * introspection (check 61).
+ * @param maxConcurrent how many run at the same time
+ * @param maxQueue how many more may wait; beyond them the queue throws UnavailableError at once
+ */
+export function createHashingQueue(maxConcurrent: number, maxQueue: number): HashingQueue {
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  return async (work) => {
+    if (running >= maxConcurrent) {
+      if (waiting.length >= maxQueue) {
+        throw new UnavailableError('Too many people are signing in at this moment', { retryAfterSeconds: 2 })
+      }
+      // Whoever finishes hands its place on, so `running` stays as it is.
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    } else {
+      running += 1
+    }
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running -= 1
+    }
+  }
+}
