@@ -16,7 +16,10 @@ export async function up(knex: Knex): Promise<void> {
       deactivated_at timestamptz,
       is_admin boolean not null default false,
       -- when the homeserver last confirmed that this user exists there
-      provisioned_at timestamptz
+      provisioned_at timestamptz,
+      -- counts the times that devices of this user were deleted at the homeserver, so that a sign-in which
+      -- made its device meanwhile knows that it has to make it again
+      device_epoch integer not null default 0
     );
     create index users_lower_localpart on users (lower(localpart));
 
@@ -84,7 +87,7 @@ export async function up(knex: Knex): Promise<void> {
       user_id uuid references users on delete cascade,
       client_id text,
       device_id text,
-      -- space-separated, with the stable and the unstable name of each Matrix scope
+      -- space-separated, as granted
       scope text not null,
       browser_session_id uuid,
       created_at timestamptz not null,

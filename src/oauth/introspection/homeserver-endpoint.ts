@@ -1,0 +1,95 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { UnavailableError } from '../../errors.ts'
+import type { Introspector } from './introspector.ts'
+
+const MAX_BODY_BYTES = 8192
+const BEARER = /^bearer ([\x21-\x7e]+)$/i
+
+function digest(value: string): Buffer {
+  return createHash('sha256').update(value).digest()
+}
+
+function send(res: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    pragma: 'no-cache',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  })
+  res.end(body)
+}
+
+function readBody(req: IncomingMessage): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    req.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > MAX_BODY_BYTES) {
+        req.pause()
+        resolve(undefined)
+      } else {
+        chunks.push(chunk)
+      }
+    })
+    req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    req.on('error', reject)
+    req.on('close', () => resolve(undefined))
+  })
+}
+
+const UNAUTHORIZED = JSON.stringify({
+  error: 'invalid_client',
+  error_description: 'The bearer token is not the shared secret of the homeserver',
+})
+const UNAVAILABLE = JSON.stringify({
+  error: 'temporarily_unavailable',
+  error_description: 'This cannot be answered now, try again',
+})
+
+/**
+ * The homeserver's introspection, answered in the raw request handler, before any framework: it asks on every
+ * request that it has not cached. Requests that do not carry a Bearer secret are not handled here.
+ */
+export function createHomeserverIntrospection(deps: { secret: string; introspect: Introspector; log: Logger }) {
+  const { introspect, log } = deps
+  const secretDigest = digest(deps.secret)
+
+  /** Whether the request is the homeserver's kind: a bare Bearer secret, which no OAuth client sends (MSC3861). */
+  function claims(req: IncomingMessage): boolean {
+    return req.headers.authorization !== undefined && /^bearer /i.test(req.headers.authorization)
+  }
+
+  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const presented = BEARER.exec(req.headers.authorization ?? '')?.[1]
+    // Digests of equal length, compared in constant time: neither content nor length of the secret shows.
+    if (!presented || !timingSafeEqual(digest(presented), secretDigest)) {
+      send(res, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer error="invalid_token"', connection: 'close' })
+      return
+    }
+    const body = await readBody(req)
+    const tokens = body === undefined ? [] : new URLSearchParams(body).getAll('token')
+    const [token] = tokens
+    if (token === undefined || tokens.length !== 1) {
+      const error = { error: 'invalid_request', error_description: "The form must have one 'token'" }
+      send(res, 400, JSON.stringify(error), { connection: 'close' })
+      return
+    }
+    try {
+      const found = await introspect(token, { readsDeviceId: req.headers['x-mas-supports-device-id'] === '1' })
+      // Invariant 8: Synapse turns a 5xx into one for its client, who comes back later with keys and session.
+      if ('held' in found) send(res, 503, UNAVAILABLE, { 'retry-after': '60' })
+      else send(res, 200, JSON.stringify(found.answer))
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) log.error({ err: error }, 'introspection.failed')
+      const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : 5
+      send(res, 503, UNAVAILABLE, { 'retry-after': String(seconds) })
+    }
+  }
+
+  return { claims, handle }
+}

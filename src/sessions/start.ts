@@ -1,0 +1,133 @@
+import type { Knex } from 'knex'
+import { recordAudit } from '../audit/store.ts'
+import type { Clock } from '../clock.ts'
+import { UnavailableError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import { hashSecret } from '../tokens/format.ts'
+import { insertTokens } from '../tokens/store.ts'
+import type { User } from '../users/store.ts'
+import type { Sessions } from './sessions.ts'
+import {
+  findLiveByDeviceForUpdate,
+  insertSession,
+  lockUserDevices,
+  readDeviceEpoch,
+  type SessionKind,
+} from './store.ts'
+
+/** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
+export interface SessionStart {
+  kind: SessionKind
+  user: User | undefined
+  clientId: string | null
+  deviceId: string | null
+  /** The device's name at the homeserver where the device is new. */
+  deviceName: string | null
+  scope: string
+  browserSessionId: string | null
+  ip: string | null
+  userAgent: string | null
+  accessToken: string
+  /** Seconds; null for a token that never expires. */
+  accessTokenTtl: number | null
+  refreshToken: string | null
+  /**
+   * Consumes what the session is made from (a code, a ticket) by one conditional UPDATE in the same transaction.
+   * @throws when it has been consumed already, so that nothing of the session stands
+   */
+  consume: (trx: Knex, sessionId: string) => Promise<void>
+}
+
+export interface SessionStarterDeps {
+  db: Knex
+  clock: Clock
+  sessions: Sessions
+  /** Seconds after which a session ends whatever happens; null for never. */
+  absoluteLimit: number | null
+  provisionUser: (user: User) => Promise<void>
+  upsertDevice: (localpart: string, deviceId: string, displayName: string | null) => Promise<void>
+}
+
+const ATTEMPTS = 3
+
+/** Starts sessions of every kind: device first, then one transaction (invariants 3, 4 and 6). */
+export function createSessionStarter(deps: SessionStarterDeps) {
+  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice } = deps
+
+  async function insert(trx: Knex, start: SessionStart, id: string): Promise<void> {
+    const now = clock.now()
+    const userId = start.user?.id ?? null
+    if (userId && start.deviceId) {
+      const older = await findLiveByDeviceForUpdate(trx, userId, start.deviceId)
+      // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.
+      if (older) await sessions.endWithin(trx, older.id, 'replaced', { actor: 'user', actorUserId: userId })
+    }
+    await insertSession(trx, {
+      id,
+      kind: start.kind,
+      userId,
+      clientId: start.clientId,
+      deviceId: start.deviceId,
+      scope: start.scope,
+      browserSessionId: start.browserSessionId,
+      createdAt: now,
+      expiresAt: absoluteLimit === null ? null : new Date(now.getTime() + absoluteLimit * 1000),
+      ip: start.ip,
+      userAgent: start.userAgent,
+      name: null,
+    })
+    await insertTokens(trx, {
+      sessionId: id,
+      accessHash: hashSecret(start.accessToken),
+      accessExpiresAt:
+        start.accessTokenTtl === null ? null : new Date(now.getTime() + start.accessTokenTtl * 1000),
+      refreshHash: start.refreshToken === null ? null : hashSecret(start.refreshToken),
+      now,
+    })
+    await recordAudit(trx, now, {
+      event: 'session.started',
+      actor: userId ? 'user' : 'client',
+      userId: userId ?? undefined,
+      sessionId: id,
+      clientId: start.clientId ?? undefined,
+      ip: start.ip ?? undefined,
+      userAgent: start.userAgent ?? undefined,
+      details: { kind: start.kind, device_id: start.deviceId, scope: start.scope },
+    })
+  }
+
+  /**
+   * Makes the device at the homeserver and then the session with its tokens. When the homeserver is away nothing
+   * is consumed, so that the same request works again.
+   * @returns the session's ID
+   * @throws what `consume` throws; UnavailableError or HomeserverError when the homeserver cannot be reached
+   */
+  return async function startSession(start: SessionStart): Promise<string> {
+    const { user, deviceId } = start
+    if (user && !user.provisionedAt) await provisionUser(user)
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const id = newId(clock.now())
+      if (!user || !deviceId) {
+        await db.transaction(async (trx) => {
+          await start.consume(trx, id)
+          await insert(trx, start, id)
+        })
+        return id
+      }
+      // Outside any transaction: a slow homeserver must not hold database connections.
+      const epoch = await readDeviceEpoch(db, user.id)
+      await upsertDevice(user.localpart, deviceId, start.deviceName)
+      const started = await db.transaction(async (trx) => {
+        // Somebody deleted devices of this user meanwhile, perhaps this one: make it again.
+        if ((await lockUserDevices(trx, user.id)) !== epoch) return false
+        await start.consume(trx, id)
+        await insert(trx, start, id)
+        return true
+      })
+      if (started) return id
+    }
+    throw new UnavailableError('The device is being changed elsewhere: try again', { retryAfterSeconds: 1 })
+  }
+}
+
+export type StartSession = ReturnType<typeof createSessionStarter>

@@ -1,0 +1,213 @@
+import type { Knex } from 'knex'
+import { fromUuid, toUuid } from '../ids.ts'
+
+export type SessionKind = 'oauth' | 'compat' | 'personal'
+
+/** One user on one device through one door: the only thing that anyone lists, names or ends. */
+export interface Session {
+  id: string
+  kind: SessionKind
+  userId: string | null
+  clientId: string | null
+  deviceId: string | null
+  scope: string
+  browserSessionId: string | null
+  createdAt: Date
+  lastActiveAt: Date | null
+  lastActiveIp: string | null
+  userAgent: string | null
+  name: string | null
+  endedAt: Date | null
+  endReason: string | null
+}
+
+interface SessionRow {
+  id: string
+  kind: SessionKind
+  user_id: string | null
+  client_id: string | null
+  device_id: string | null
+  scope: string
+  browser_session_id: string | null
+  created_at: Date
+  last_active_at: Date | null
+  last_active_ip: string | null
+  user_agent: string | null
+  name: string | null
+  ended_at: Date | null
+  end_reason: string | null
+}
+
+const COLUMNS = [
+  'id',
+  'kind',
+  'user_id',
+  'client_id',
+  'device_id',
+  'scope',
+  'browser_session_id',
+  'created_at',
+  'last_active_at',
+  'last_active_ip',
+  'user_agent',
+  'name',
+  'ended_at',
+  'end_reason',
+] as const
+
+function toSession(row: SessionRow): Session {
+  return {
+    id: fromUuid(row.id),
+    kind: row.kind,
+    userId: row.user_id && fromUuid(row.user_id),
+    clientId: row.client_id,
+    deviceId: row.device_id,
+    scope: row.scope,
+    browserSessionId: row.browser_session_id && fromUuid(row.browser_session_id),
+    createdAt: row.created_at,
+    lastActiveAt: row.last_active_at,
+    lastActiveIp: row.last_active_ip,
+    userAgent: row.user_agent,
+    name: row.name,
+    endedAt: row.ended_at,
+    endReason: row.end_reason,
+  }
+}
+
+export interface NewSession {
+  id: string
+  kind: SessionKind
+  userId: string | null
+  clientId: string | null
+  deviceId: string | null
+  scope: string
+  browserSessionId: string | null
+  createdAt: Date
+  expiresAt: Date | null
+  ip: string | null
+  userAgent: string | null
+  name: string | null
+}
+
+/** Inserts a session. The unique index on live devices refuses a second one on the same device. */
+export async function insertSession(db: Knex, session: NewSession): Promise<void> {
+  await db('sessions').insert({
+    id: toUuid(session.id),
+    kind: session.kind,
+    user_id: session.userId && toUuid(session.userId),
+    client_id: session.clientId,
+    device_id: session.deviceId,
+    scope: session.scope,
+    browser_session_id: session.browserSessionId && toUuid(session.browserSessionId),
+    created_at: session.createdAt,
+    last_active_at: session.createdAt,
+    last_active_ip: session.ip,
+    user_agent: session.userAgent,
+    name: session.name,
+    expires_at: session.expiresAt,
+  })
+}
+
+/**
+ * Ends a session by one conditional UPDATE, which locks its row: of two enders one gets the session, the other
+ * undefined (invariant 2).
+ */
+export async function markEnded(
+  db: Knex,
+  id: string,
+  reason: string,
+  now: Date,
+): Promise<Session | undefined> {
+  const rows = await db('sessions')
+    .where({ id: toUuid(id) })
+    .whereNull('ended_at')
+    .update({ ended_at: now, end_reason: reason })
+    .returning<SessionRow[]>([...COLUMNS])
+  return rows[0] && toSession(rows[0])
+}
+
+/** The live session on a user's device, its row locked. */
+export async function findLiveByDeviceForUpdate(
+  trx: Knex,
+  userId: string,
+  deviceId: string,
+): Promise<Session | undefined> {
+  const row = await trx('sessions')
+    .where({ user_id: toUuid(userId), device_id: deviceId })
+    .whereNull('ended_at')
+    .forUpdate()
+    .first<SessionRow>([...COLUMNS])
+  return row && toSession(row)
+}
+
+/** The live session on a user's device, or undefined. */
+export async function findLiveByDevice(
+  db: Knex,
+  userId: string,
+  deviceId: string,
+): Promise<Session | undefined> {
+  const row = await db('sessions')
+    .where({ user_id: toUuid(userId), device_id: deviceId })
+    .whereNull('ended_at')
+    .first<SessionRow>([...COLUMNS])
+  return row && toSession(row)
+}
+
+/** A session by its ID, ended or not. */
+export async function findSession(db: Knex, id: string): Promise<Session | undefined> {
+  const row = await db('sessions')
+    .where({ id: toUuid(id) })
+    .first<SessionRow>([...COLUMNS])
+  return row && toSession(row)
+}
+
+/** A user's live sessions, the most recently active first. */
+export async function listLiveSessions(db: Knex, userId: string): Promise<Session[]> {
+  const rows = await db('sessions')
+    .where({ user_id: toUuid(userId) })
+    .whereNull('ended_at')
+    .orderByRaw('coalesce(last_active_at, created_at) desc, id')
+    .select<SessionRow[]>([...COLUMNS])
+  return rows.map(toSession)
+}
+
+/** The next live sessions past their absolute or idle limit, at most `limit` of them. */
+export async function listOverdueSessions(
+  db: Knex,
+  { now, idleBefore, limit }: { now: Date; idleBefore: Date | null; limit: number },
+): Promise<string[]> {
+  const rows: { id: string }[] = await db('sessions')
+    .whereNull('ended_at')
+    .where((query) => {
+      query.where('expires_at', '<=', now)
+      if (idleBefore) query.orWhereRaw('coalesce(last_active_at, created_at) < ?', [idleBefore])
+    })
+    .limit(limit)
+    .select('id')
+  return rows.map((row) => fromUuid(row.id))
+}
+
+/** Writes the last activity of many sessions in one statement; it never goes backwards. */
+export async function markActive(db: Knex, activity: { id: string; at: Date }[]): Promise<void> {
+  await db.raw(
+    `update sessions s set last_active_at = greatest(s.last_active_at, a.at)
+       from unnest(?::uuid[], ?::timestamptz[]) as a(id, at) where s.id = a.id`,
+    [activity.map((one) => toUuid(one.id)), activity.map((one) => one.at.toISOString())],
+  )
+}
+
+/**
+ * Takes the user's lock until the transaction ends and returns the user's device epoch. Whoever makes or deletes
+ * devices of one user takes it, so that a list of devices is never sent beside a sign-in (invariant 6).
+ */
+export async function lockUserDevices(trx: Knex, userId: string): Promise<number> {
+  await trx.raw(`select pg_advisory_xact_lock(hashtextextended(?, 0))`, [`postern devices ${toUuid(userId)}`])
+  const row = await trx('users').where({ id: toUuid(userId) }).first('device_epoch')
+  return row?.device_epoch ?? 0
+}
+
+/** The device epoch without the lock: read before a device is made, compared under the lock after. */
+export async function readDeviceEpoch(db: Knex, userId: string): Promise<number> {
+  const row = await db('users').where({ id: toUuid(userId) }).first('device_epoch')
+  return row?.device_epoch ?? 0
+}

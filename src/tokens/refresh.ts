@@ -1,0 +1,154 @@
+import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
+import { PosternError, UnavailableError } from '../errors.ts'
+import { hashSecret, mayBeToken, newToken } from './format.ts'
+import { openPair, sealPair, type TokenPair } from './seal.ts'
+import {
+  findRefreshTokenForUpdate,
+  findSuccessor,
+  type RefreshCaller,
+  type RefreshTokenState,
+  reseal,
+  rotate,
+} from './store.ts'
+
+/** A refresh token that will never work (again). OAuth says `invalid_grant`, Matrix `M_UNKNOWN_TOKEN`. */
+export class InvalidRefreshTokenError extends PosternError {
+  constructor(detail: string) {
+    super('invalid_grant', 'This refresh token is not valid: sign in again', { detail })
+  }
+}
+
+/** A refresh token of a confidential client that has not proved its identity. */
+export class ClientNotAuthenticatedError extends PosternError {
+  constructor() {
+    super('invalid_client', 'This client must authenticate itself', { status: 401 })
+  }
+}
+
+export interface Refreshed extends TokenPair {
+  scope: string
+  /** Whole seconds until the access token expires. */
+  expiresIn: number
+}
+
+export interface RefreshDeps {
+  db: Knex
+  clock: Clock
+  accessTokenTtlSeconds: number
+  graceSeconds: number
+  /** Ends a session because its refresh token was replayed, in the given transaction, and says what to do after. */
+  endReplayedSession: (trx: Knex, sessionId: string) => Promise<() => Promise<void>>
+}
+
+const PREFIXES = { oauth: ['mat', 'mar'], compat: ['mct', 'mcr'] } as const
+
+function newPair(kind: RefreshCaller['kind']): TokenPair {
+  const [access, refresh] = PREFIXES[kind]
+  return { accessToken: newToken(access), refreshToken: newToken(refresh) }
+}
+
+type Outcome = { answer: Refreshed } | { rotateAgain: true } | { replayed: () => Promise<void> }
+
+/**
+ * Refresh with rotation that is idempotent, for OAuth and the legacy API alike (RFC 9700 §4.14.2, Matrix
+ * specification "Refreshing access tokens": a client whose answer got lost must be able to ask again).
+ */
+export function createRefresh(deps: RefreshDeps) {
+  const { db, clock, accessTokenTtlSeconds, graceSeconds } = deps
+
+  function rotation(presented: string, pair: TokenPair, now: Date) {
+    return {
+      presentedHash: hashSecret(presented),
+      sealedSuccessor: sealPair(presented, pair),
+      accessHash: hashSecret(pair.accessToken),
+      refreshHash: hashSecret(pair.refreshToken),
+      accessExpiresAt: new Date(now.getTime() + accessTokenTtlSeconds * 1000),
+      now,
+    }
+  }
+
+  async function rotateCurrent(on: Knex, presented: string, caller: RefreshCaller): Promise<Refreshed | undefined> {
+    const pair = newPair(caller.kind)
+    const session = await rotate(on, rotation(presented, pair, clock.now()), caller)
+    return session && { ...pair, scope: session.scope, expiresIn: accessTokenTtlSeconds }
+  }
+
+  function check(state: RefreshTokenState | undefined, caller: RefreshCaller, now: Date): RefreshTokenState {
+    if (!state) throw new InvalidRefreshTokenError('unknown token')
+    if (state.sessionKind !== caller.kind) throw new InvalidRefreshTokenError('another kind of session')
+    if (caller.kind === 'oauth') {
+      if (state.clientId !== caller.clientId) throw new InvalidRefreshTokenError('another client')
+      if (!state.clientKnown) throw new InvalidRefreshTokenError('client revoked')
+      if (!state.clientPublic && !caller.authenticated) throw new ClientNotAuthenticatedError()
+    }
+    if (!state.sessionLive) throw new InvalidRefreshTokenError('session ended')
+    if (state.userDeactivated) throw new InvalidRefreshTokenError('user deactivated')
+    if (state.expiresAt && state.expiresAt <= now) throw new InvalidRefreshTokenError('expired')
+    // Invariant 8: a 4xx would make the client throw its keys away, so a locked user is asked to come back.
+    if (state.userLocked) throw new UnavailableError('This account is locked for now', { retryAfterSeconds: 60 })
+    return state
+  }
+
+  /** The successor pair again; where its access token has expired, its own successor in its place. */
+  async function answerAgain(
+    trx: Knex,
+    presented: string,
+    state: RefreshTokenState & { successorHash: Buffer; successorSealed: Buffer },
+    accessExpiresAt: Date | null,
+    caller: RefreshCaller,
+  ): Promise<Refreshed> {
+    const pair = openPair(presented, state.successorSealed)
+    const remaining = accessExpiresAt ? Math.floor((accessExpiresAt.getTime() - clock.now().getTime()) / 1000) : 0
+    if (remaining > 0) return { ...pair, scope: state.scope, expiresIn: remaining }
+    // The unused successor is exchanged on the client's behalf, so that there is still only one live branch and
+    // both the presented token and the successor (should it turn up after all) lead to it.
+    const fresh = await rotateCurrent(trx, pair.refreshToken, caller)
+    if (!fresh) throw new InvalidRefreshTokenError('successor no longer current')
+    await reseal(trx, hashSecret(presented), hashSecret(fresh.refreshToken), sealPair(presented, fresh))
+    return fresh
+  }
+
+  async function decide(trx: Knex, presented: string, caller: RefreshCaller): Promise<Outcome> {
+    const now = clock.now()
+    const found = await findRefreshTokenForUpdate(trx, hashSecret(presented), now)
+    const { consumedAt, successorHash, successorSealed, ...rest } = check(found, caller, now)
+    // It became current between the two looks: the user was unlocked, for example.
+    if (!consumedAt) return { rotateAgain: true }
+    const successor = successorHash ? await findSuccessor(trx, successorHash) : undefined
+    const withinGrace = now.getTime() - consumedAt.getTime() <= graceSeconds * 1000
+    if (successorHash && successorSealed && successor && (withinGrace || !successor.used)) {
+      const state = { ...rest, consumedAt, successorHash, successorSealed }
+      // Within the grace time a pair that was used meanwhile is given again as it is: two processes of one app.
+      if (successor.used) {
+        const left = ((successor.accessExpiresAt ?? now).getTime() - now.getTime()) / 1000
+        const pair = openPair(presented, successorSealed)
+        return { answer: { ...pair, scope: state.scope, expiresIn: Math.max(1, Math.floor(left)) } }
+      }
+      return { answer: await answerAgain(trx, presented, state, successor.accessExpiresAt, caller) }
+    }
+    return { replayed: await deps.endReplayedSession(trx, rest.sessionId) }
+  }
+
+  /**
+   * Exchanges a refresh token for a new pair, by the table in docs/tokens.md.
+   * @throws InvalidRefreshTokenError when it will never work again; a replay also ends the session
+   * @throws UnavailableError when it works again later: the user is locked
+   */
+  return async function refresh(presented: string, caller: RefreshCaller): Promise<Refreshed> {
+    if (!mayBeToken(presented)) throw new InvalidRefreshTokenError('malformed')
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const current = await rotateCurrent(db, presented, caller)
+      if (current) return current
+      const outcome = await db.transaction((trx) => decide(trx, presented, caller))
+      if ('answer' in outcome) return outcome.answer
+      if ('replayed' in outcome) {
+        await outcome.replayed()
+        throw new InvalidRefreshTokenError('replayed after its successor was used')
+      }
+    }
+    throw new UnavailableError('This refresh could not be completed: try again', { retryAfterSeconds: 1 })
+  }
+}
+
+export type Refresh = ReturnType<typeof createRefresh>

@@ -1,0 +1,225 @@
+import type { Knex } from 'knex'
+import { fromUuid, toUuid } from '../ids.ts'
+import { queryPrepared } from '../storage/prepared.ts'
+
+/** A new access token, and a refresh token beside it where the client gets one; hashes only. */
+export interface NewTokens {
+  sessionId: string
+  accessHash: Buffer
+  accessExpiresAt: Date | null
+  refreshHash: Buffer | null
+  now: Date
+}
+
+/** Inserts the tokens of a session that was just made, in its transaction. */
+export async function insertTokens(db: Knex, tokens: NewTokens): Promise<void> {
+  const session_id = toUuid(tokens.sessionId)
+  const rows = [
+    {
+      hash: tokens.accessHash,
+      session_id,
+      kind: 'access',
+      created_at: tokens.now,
+      expires_at: tokens.accessExpiresAt,
+      refresh_hash: tokens.refreshHash,
+    },
+  ]
+  if (tokens.refreshHash) {
+    rows.push({
+      hash: tokens.refreshHash,
+      session_id,
+      kind: 'refresh',
+      created_at: tokens.now,
+      expires_at: null,
+      refresh_hash: null,
+    })
+  }
+  await db('tokens').insert(rows)
+}
+
+/** Who presents a refresh token, and through which door. */
+export interface RefreshCaller {
+  kind: 'oauth' | 'compat'
+  /** OAuth only: the client that says it owns the token. */
+  clientId: string | null
+  /** Whether that client has proved its identity; a public client cannot, a confidential one must. */
+  authenticated: boolean
+}
+
+export interface Rotation {
+  presentedHash: Buffer
+  sealedSuccessor: Buffer
+  accessHash: Buffer
+  refreshHash: Buffer
+  accessExpiresAt: Date
+  now: Date
+}
+
+export interface RotatedSession {
+  sessionId: string
+  scope: string
+}
+
+/**
+ * The common case of a refresh in one statement, which is its own transaction: consume the presented token,
+ * supersede the access token of its pair and insert both successors. The conditional UPDATE makes it single use:
+ * of twenty at once one gets a row (invariant 4). Everything that is not the common case yields no row.
+ */
+const ROTATE = `
+  with presented as (
+    update tokens t
+       set consumed_at = $5, successor_hash = $4, successor_sealed = $2
+      from sessions s
+      left join users u on u.id = s.user_id
+      left join clients c on c.client_id = s.client_id
+     where t.hash = $1 and t.kind = 'refresh' and t.consumed_at is null
+       and (t.expires_at is null or t.expires_at > $5)
+       and s.id = t.session_id and s.kind = $7 and s.ended_at is null
+       and (s.expires_at is null or s.expires_at > $5)
+       and ($7 <> 'oauth' or (s.client_id = $8 and (c.auth_method = 'none' or (c.client_id is not null and $9))))
+       and u.locked_at is null and u.deactivated_at is null
+    returning t.session_id, t.hash, s.scope
+  ), superseded as (
+    update tokens a set consumed_at = $5
+      from presented p
+     where a.session_id = p.session_id and a.kind = 'access' and a.refresh_hash = p.hash and a.consumed_at is null
+  ), successors as (
+    insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash)
+    select $3::bytea, session_id, 'access', $5::timestamptz, $6::timestamptz, $4::bytea from presented
+    union all
+    select $4::bytea, session_id, 'refresh', $5::timestamptz, null, null from presented
+  )
+  select session_id, scope from presented`
+
+/** Rotates a current refresh token; undefined when it is not plainly current (see `findRefreshToken`). */
+export async function rotate(
+  db: Knex,
+  rotation: Rotation,
+  caller: RefreshCaller,
+): Promise<RotatedSession | undefined> {
+  const [row] = await queryPrepared<{ session_id: string; scope: string }>(db, 'rotate-refresh-token', ROTATE, [
+    rotation.presentedHash,
+    rotation.sealedSuccessor,
+    rotation.accessHash,
+    rotation.refreshHash,
+    rotation.now,
+    rotation.accessExpiresAt,
+    caller.kind,
+    caller.clientId,
+    caller.authenticated,
+  ])
+  return row && { sessionId: fromUuid(row.session_id), scope: row.scope }
+}
+
+/** All that decides what becomes of a refresh token that is not plainly current. */
+export interface RefreshTokenState {
+  sessionId: string
+  sessionKind: string
+  clientId: string | null
+  clientKnown: boolean
+  clientPublic: boolean
+  scope: string
+  sessionLive: boolean
+  userLocked: boolean
+  userDeactivated: boolean
+  expiresAt: Date | null
+  consumedAt: Date | null
+  successorHash: Buffer | null
+  successorSealed: Buffer | null
+}
+
+interface RefreshTokenRow {
+  session_id: string
+  kind: string
+  client_id: string | null
+  known: boolean
+  auth_method: string | null
+  scope: string
+  live: boolean
+  locked_at: Date | null
+  deactivated_at: Date | null
+  expires_at: Date | null
+  consumed_at: Date | null
+  successor_hash: Buffer | null
+  successor_sealed: Buffer | null
+}
+
+/**
+ * Reads a refresh token and locks its session's row, so that ending the session, replaying and refreshing wait
+ * for each other. Must run in a transaction.
+ */
+export async function findRefreshTokenForUpdate(
+  trx: Knex,
+  hash: Buffer,
+  now: Date,
+): Promise<RefreshTokenState | undefined> {
+  const locked = await trx.raw<{ rows: { id: string }[] }>(
+    `select id from sessions where id = (select session_id from tokens where hash = ? and kind = 'refresh') for update`,
+    [hash],
+  )
+  if (locked.rows.length === 0) return undefined
+  const result = await trx.raw<{ rows: RefreshTokenRow[] }>(
+    `select t.session_id, s.kind, s.client_id, c.client_id is not null as known, c.auth_method, s.scope,
+            s.ended_at is null and (s.expires_at is null or s.expires_at > ?) as live,
+            u.locked_at, u.deactivated_at, t.expires_at, t.consumed_at, t.successor_hash, t.successor_sealed
+       from tokens t
+       join sessions s on s.id = t.session_id
+       left join users u on u.id = s.user_id
+       left join clients c on c.client_id = s.client_id
+      where t.hash = ? and t.kind = 'refresh'`,
+    [now, hash],
+  )
+  const row = result.rows[0]
+  return (
+    row && {
+      sessionId: fromUuid(row.session_id),
+      sessionKind: row.kind,
+      clientId: row.client_id,
+      clientKnown: row.known,
+      clientPublic: row.auth_method === 'none',
+      scope: row.scope,
+      sessionLive: row.live,
+      userLocked: row.locked_at !== null,
+      userDeactivated: row.deactivated_at !== null,
+      expiresAt: row.expires_at,
+      consumedAt: row.consumed_at,
+      successorHash: row.successor_hash,
+      successorSealed: row.successor_sealed,
+    }
+  )
+}
+
+/** What has become of the successor pair of a consumed refresh token. */
+export interface SuccessorState {
+  used: boolean
+  accessExpiresAt: Date | null
+}
+
+/** A pair counts as used once its access token was seen or its refresh token consumed; so does one that is gone. */
+export async function findSuccessor(trx: Knex, refreshHash: Buffer): Promise<SuccessorState> {
+  const result = await trx.raw<{ rows: { used: boolean; expires_at: Date | null }[] }>(
+    `select r.consumed_at is not null or coalesce(a.first_used_at is not null, false) as used, a.expires_at
+       from tokens r
+       left join tokens a on a.session_id = r.session_id and a.kind = 'access' and a.refresh_hash = r.hash
+      where r.hash = ?`,
+    [refreshHash],
+  )
+  const row = result.rows[0]
+  return row ? { used: row.used, accessExpiresAt: row.expires_at } : { used: true, accessExpiresAt: null }
+}
+
+/** Lets a consumed refresh token answer with another pair from now on. */
+export async function reseal(trx: Knex, hash: Buffer, successorHash: Buffer, sealed: Buffer): Promise<void> {
+  await trx('tokens').where({ hash }).update({ successor_hash: successorHash, successor_sealed: sealed })
+}
+
+/** The session of any token, live or not, current or superseded: revocation ends it whatever the token's state. */
+export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<string | undefined> {
+  const row = await db('tokens').where({ hash }).first('session_id')
+  return row && fromUuid(row.session_id)
+}
+
+/** Marks access tokens as used, in one statement. */
+export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
+  await db.raw('update tokens set first_used_at = ? where hash = any(?) and first_used_at is null', [at, hashes])
+}
