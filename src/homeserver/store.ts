@@ -1,0 +1,74 @@
+import type { Knex } from 'knex'
+import { toUuid } from '../ids.ts'
+import { gateOf } from './gate.ts'
+
+/** What of a user matters to the homeserver. */
+export interface UserState {
+  localpart: string
+  lockedAt: Date | null
+  deactivatedAt: Date | null
+  provisionedAt: Date | null
+}
+
+/**
+ * Runs `fn` in a transaction that nobody else runs for the same user, on any replica. Whoever makes or deletes
+ * devices at the homeserver does it in here, together with the look at the sessions that decides about it:
+ * otherwise a clean-up could delete the device that a sign-in is just making.
+ *
+ * `fn` may call the homeserver, so it must use the transaction that it is given for all its SQL. A wait of more
+ * than a few seconds fails like any slow statement (503).
+ */
+export async function withUserLock<T>(
+  knex: Knex,
+  userId: string,
+  fn: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  return gateOf(knex).run(() =>
+    knex.transaction(async (trx) => {
+      await trx.raw('select pg_advisory_xact_lock(hashtextextended(?, 0))', [
+        `postern:user:${toUuid(userId)}`,
+      ])
+      return fn(trx)
+    }),
+  )
+}
+
+export async function findUserState(db: Knex, userId: string): Promise<UserState | undefined> {
+  const row = await db('users')
+    .where({ id: toUuid(userId) })
+    .first('localpart', 'locked_at', 'deactivated_at', 'provisioned_at')
+  if (!row) return undefined
+  return {
+    localpart: row.localpart,
+    lockedAt: row.locked_at,
+    deactivatedAt: row.deactivated_at,
+    provisionedAt: row.provisioned_at,
+  }
+}
+
+/** Records that the homeserver confirmed at `at` that it has this user. */
+export async function markProvisioned(db: Knex, userId: string, at: Date): Promise<void> {
+  await db('users')
+    .where({ id: toUuid(userId) })
+    .update({ provisioned_at: at })
+}
+
+/** Whether a session that has not ended holds this device. */
+export async function isDeviceHeld(db: Knex, userId: string, deviceId: string): Promise<boolean> {
+  const row = await db('sessions')
+    .where({ user_id: toUuid(userId), device_id: deviceId })
+    .whereNull('ended_at')
+    .first('id')
+  return row !== undefined
+}
+
+/** The devices of all sessions of a user that have not ended. */
+export async function listHeldDevices(db: Knex, userId: string): Promise<string[]> {
+  const rows: { device_id: string }[] = await db('sessions')
+    .where({ user_id: toUuid(userId) })
+    .whereNull('ended_at')
+    .whereNotNull('device_id')
+    .orderBy('device_id')
+    .select('device_id')
+  return rows.map((row) => row.device_id)
+}

@@ -1,0 +1,141 @@
+import type { Knex } from 'knex'
+import { type ConstructorOptions, fromKnex, type Job, PgBoss } from 'pg-boss'
+import type { Logger } from 'pino'
+import { PosternError } from '../errors.ts'
+import { type JobData, type JobName, jobNames, queueOptions, schedules } from './queues.ts'
+
+export type JobHandlers = { [Name in JobName]?: (data: JobData[Name]) => Promise<void> }
+
+/** Work that is done later, and done even if this process dies in between. */
+export interface Jobs {
+  /** Makes or updates the tables of the queue. May be repeated, also by several processes at once. */
+  prepare(): Promise<void>
+  /**
+   * Queues a job in the caller's transaction: it exists if, and only if, the transaction commits. Returns its ID.
+   * Jobs of one `userId` are not run beside each other. `startAfterSeconds` holds it back.
+   */
+  enqueue<Name extends JobName>(
+    db: Knex,
+    name: Name,
+    data: JobData[Name],
+    options?: { userId?: string; startAfterSeconds?: number },
+  ): Promise<string>
+  /** Removes a job that is no longer needed. */
+  remove(name: JobName, id: string): Promise<void>
+  /** Starts to run jobs of these kinds in this process, and to queue those that run by the clock. */
+  work(handlers: JobHandlers): Promise<void>
+  /** Stops taking jobs and waits for the running ones. */
+  close(): Promise<void>
+}
+
+/** Creates pg-boss's schema and our queues where they are missing, and updates their settings. */
+export async function prepareJobs(knex: Knex, log: Logger): Promise<void> {
+  const boss = createBoss(knex, log, { migrate: true })
+  await boss.start()
+  try {
+    for (const name of jobNames) {
+      await boss.createQueue(name, queueOptions)
+      await boss.updateQueue(name, queueOptions)
+    }
+  } finally {
+    await boss.stop({ graceful: false })
+  }
+}
+
+/** Jobs kept by pg-boss in the service's own database. Nothing runs in this process before `work`. */
+export function createJobs({ knex, log }: { knex: Knex; log: Logger }): Jobs {
+  let boss: Promise<PgBoss> | undefined
+  let worker: PgBoss | undefined
+
+  /** Started once, at the first use: commands queue jobs too, without running any. */
+  function sender(): Promise<PgBoss> {
+    boss ??= createBoss(knex, log, {}).start()
+    return boss
+  }
+
+  return {
+    prepare: () => prepareJobs(knex, log),
+
+    async enqueue(db, name, data, { userId, startAfterSeconds } = {}) {
+      const id = await (await sender()).send(name, data, {
+        db: fromKnex(db),
+        ...(userId && { group: { id: userId } }),
+        ...(startAfterSeconds && { startAfter: startAfterSeconds }),
+      })
+      if (!id) throw new Error(`The queue took no job '${name}'`)
+      return id
+    },
+
+    async remove(name, id) {
+      await (await sender()).deleteJob(name, id)
+    },
+
+    async work(handlers) {
+      await sender()
+      worker = createBoss(knex, log, { supervise: true, schedule: true })
+      await worker.start()
+      for (const name of jobNames) {
+        const handler = handlers[name]
+        if (!handler) continue
+        await worker.work<JobData[typeof name], void, typeof workOptions>(name, workOptions, (jobs) =>
+          runBatch(jobs, handler as (data: object) => Promise<void>, log),
+        )
+        const cron = schedules[name]
+        if (cron) await worker.schedule(name, cron, {}, { missed: 'once' })
+      }
+    },
+
+    async close() {
+      await worker?.stop({ graceful: true, timeout: 15_000 })
+      await (await boss)?.stop({ graceful: false })
+      worker = boss = undefined
+    },
+  }
+}
+
+/** Jobs are fetched in batches, so that a full queue is emptied without a pause; they run one after another. */
+const workOptions = {
+  batchSize: 5,
+  burstWhenBatchFull: true,
+  pollingIntervalSeconds: 1,
+  groupConcurrency: 1,
+  perJobResults: true,
+} as const
+
+async function runBatch(jobs: Job<object>[], handler: (data: object) => Promise<void>, log: Logger) {
+  const results: { id: string; status: 'completed' | 'failed'; output?: object }[] = []
+  for (const { id, name, data, signal } of jobs) {
+    if (signal.aborted) break
+    try {
+      await handler(data)
+      results.push({ id, status: 'completed' })
+    } catch (error) {
+      const failure = describe(error)
+      log.warn({ job: name, jobId: id, ...failure }, 'a job failed and will be tried again')
+      results.push({ id, status: 'failed', output: failure })
+    }
+  }
+  return results
+}
+
+/** What is logged and kept of a failure: no stack and no data of the request that failed. */
+function describe(error: unknown): { code: string; reason: string } {
+  if (error instanceof PosternError) return { code: error.code, reason: error.detail ?? error.message }
+  return { code: 'internal', reason: error instanceof Error ? error.message : String(error) }
+}
+
+function createBoss(knex: Knex, log: Logger, options: Partial<ConstructorOptions>): PgBoss {
+  const boss = new PgBoss({
+    db: fromKnex(knex),
+    schema: 'pgboss',
+    migrate: false,
+    supervise: false,
+    schedule: false,
+    superviseIntervalSeconds: 10,
+    monitorIntervalSeconds: 10,
+    ...options,
+  })
+  boss.on('error', (error) => log.error({ err: error }, 'the job queue failed'))
+  boss.on('warning', (warning) => log.debug({ warning }, 'the job queue warns'))
+  return boss
+}

@@ -1,0 +1,38 @@
+/**
+ * What each kind of job carries: IDs only, never a secret and never a copy of what the database knows. Handlers
+ * read the present state, so a job may run late, twice, or after a newer one, and the result is the same.
+ */
+export interface JobData {
+  /** Bring the homeserver's idea of a user (locked, deactivated, active) up to date. */
+  'user.sync': { userId: string; erase?: boolean }
+  /** Delete one device at the homeserver, unless a live session holds it. */
+  'device.delete': { userId: string; deviceId: string }
+  /** Make the homeserver's devices of a user exactly those of the live sessions. */
+  'devices.sync': { userId: string }
+  /** Remove what has expired. */
+  cleanup: Record<string, never>
+}
+
+export type JobName = keyof JobData
+
+export const jobNames: readonly JobName[] = ['user.sync', 'device.delete', 'devices.sync', 'cleanup']
+
+/** Jobs that run by the clock, with their cron expression (UTC). */
+export const schedules: Partial<Record<JobName, string>> = { cleanup: '17 * * * *' }
+
+const day = 86_400
+
+/**
+ * How every queue behaves. A failing job is tried for weeks, at most five minutes apart: the homeserver may be away
+ * for long, and what was ended here must end there. A running job whose process died is noticed by its heartbeat.
+ */
+export const queueOptions = {
+  retryLimit: 10_000,
+  retryDelay: 1,
+  retryBackoff: true,
+  retryDelayMax: 300,
+  heartbeatSeconds: 15,
+  expireInSeconds: 900,
+  retentionSeconds: 60 * day,
+  deleteAfterSeconds: day,
+} as const
