@@ -29,6 +29,8 @@ export async function up(knex: Knex): Promise<void> {
       hash text not null,
       created_at timestamptz not null
     );
+    -- Answers at once what the highest cost among the imported bcrypt hashes is (invariant 9).
+    create index user_passwords_bcrypt_cost on user_passwords (substr(hash, 5, 2)) where hash like '$2%';
 
     create table user_emails (
       id uuid primary key,
