@@ -1,0 +1,29 @@
+import type { BrandingConfig } from './sections/branding.ts'
+import type { ClientRegistrationConfig } from './sections/client-registration.ts'
+import type { ClientConfig } from './sections/clients.ts'
+import type { DatabaseConfig } from './sections/database.ts'
+import type { HttpConfig } from './sections/http.ts'
+import type { LimitsConfig } from './sections/limits.ts'
+import type { LogConfig } from './sections/log.ts'
+import type { MatrixConfig } from './sections/matrix.ts'
+import type { PasswordsConfig } from './sections/passwords.ts'
+import type { SecretsConfig } from './sections/secrets.ts'
+import type { SessionsConfig } from './sections/sessions.ts'
+import type { TokensConfig } from './sections/tokens.ts'
+
+/** The configuration, checked and complete: defaults filled in, secrets read from their files, paths absolute. */
+export interface Config {
+  http: HttpConfig
+  matrix: MatrixConfig
+  data_folder: string
+  database: DatabaseConfig
+  secrets: SecretsConfig
+  clients: ClientConfig[]
+  client_registration: ClientRegistrationConfig
+  passwords: PasswordsConfig
+  tokens: TokensConfig
+  sessions: SessionsConfig
+  limits: LimitsConfig
+  branding: BrandingConfig
+  log: LogConfig
+}

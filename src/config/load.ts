@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+import type { Config } from './config.ts'
+import { applyOverrides, readEnvironment } from './environment.ts'
+import { ConfigError } from './error.ts'
+import { readSecretFiles } from './files.ts'
+import { describeIssues, type Locate } from './problems.ts'
+import { configSchema, type WrittenConfig } from './schema.ts'
+import { parseSource, type Source } from './source.ts'
+
+/** Where the configuration comes from. */
+export interface LoadOptions {
+  /** The path of the file; without it POSTERN_CONFIG counts, then ./postern.yaml where it exists. */
+  file?: string | undefined
+  env: NodeJS.ProcessEnv
+  cwd: string
+}
+
+/**
+ * Reads the configuration: the file, then environment variables over it, then the secrets that are in files.
+ * @throws ConfigError that lists everything that is wrong
+ */
+export async function loadConfig({ file, env, cwd }: LoadOptions): Promise<Config> {
+  const found = await readConfigFile(file ?? (env.POSTERN_CONFIG || undefined), cwd)
+  const folder = found ? dirname(found.path) : cwd
+  const name = found ? relative(cwd, found.path) : 'configuration'
+  const source: Source = found ? parseSource(found.text, name) : { value: {}, lineOf: () => 1 }
+  const { overrides, problems } = readEnvironment(env)
+  const { value } = source
+  applyOverrides(value, overrides)
+
+  const variables = new Map(overrides.map(({ option }) => [option.path.join('.'), option.variable]))
+  const where: Locate = (path) => {
+    for (let length = path.length; length > 0; length--) {
+      const variable = variables.get(path.slice(0, length).join('.'))
+      if (variable) return `environment variable ${variable}`
+    }
+    return found ? `${name}:${source.lineOf(path)}` : name
+  }
+  const files = await readSecretFiles(value, folder, where)
+  const locate: Locate = (path) => where(files.twins.get(path.join('.')) ?? path)
+
+  const checked = configSchema.safeParse(value, { reportInput: true })
+  const issues = (checked.error?.issues ?? []).filter((issue) => !files.failed.has(issue.path.join('.')))
+  problems.push(...files.problems, ...describeIssues(issues, locate))
+  if (problems.length > 0 || !checked.success) throw new ConfigError(problems)
+  return complete(checked.data, folder)
+}
+
+async function readConfigFile(
+  file: string | undefined,
+  cwd: string,
+): Promise<{ path: string; text: string } | undefined> {
+  const path = resolve(cwd, file ?? 'postern.yaml')
+  try {
+    return { path, text: await readFile(path, 'utf8') }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && file === undefined) return undefined
+    throw new ConfigError([`${path}: cannot be read (${code}); write the path of the configuration file`])
+  }
+}
+
+function complete(written: WrittenConfig, folder: string): Config {
+  const data_folder = resolve(folder, written.data_folder)
+  const { keys_folder, master } = written.secrets
+  return {
+    ...written,
+    data_folder,
+    secrets: { master, keys_folder: keys_folder ? resolve(folder, keys_folder) : join(data_folder, 'keys') },
+  }
+}
