@@ -16,7 +16,6 @@ export interface ClientMetadata {
   tos_uri?: string
   policy_uri?: string
   post_logout_redirect_uris?: string[]
-  contacts?: string[]
   id_token_signed_response_alg?: 'RS256' | 'ES256'
   /** the scopes that an operator lets this client have, space separated; absent means no such limit */
   scope?: string

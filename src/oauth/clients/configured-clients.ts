@@ -1,25 +1,8 @@
 import type { Knex } from 'knex'
 import type { Clock } from '../../clock.ts'
+import type { ClientConfig } from '../../config/sections/clients.ts'
 import { type ClientMetadata, hashClientSecret } from './clients.ts'
 import { deleteConfiguredClientsExcept, upsertConfiguredClient } from './store.ts'
-
-/** One entry of the configuration's `clients`, its secret already read from its file. */
-export interface ConfiguredClient {
-  client_id: string
-  client_name?: string | undefined
-  client_uri?: string | undefined
-  logo_uri?: string | undefined
-  client_secret?: string | undefined
-  auth_method: 'none' | 'client_secret_basic' | 'client_secret_post'
-  redirect_uris: string[]
-  post_logout_redirect_uris: string[]
-  grant_types: string[]
-  scope?: string | undefined
-  skip_consent: boolean
-  may_introspect: boolean
-  application_type: 'web' | 'native'
-  id_token_signed_response_alg?: 'RS256' | 'ES256' | undefined
-}
 
 /**
  * Brings the database's clients in line with the configuration, in one transaction: those in it are written,
@@ -27,7 +10,7 @@ export interface ConfiguredClient {
  */
 export async function syncConfiguredClients(
   db: Knex,
-  clients: ConfiguredClient[],
+  clients: readonly ClientConfig[],
   clock: Clock,
 ): Promise<void> {
   await db.transaction(async (trx) => {
@@ -47,7 +30,7 @@ export async function syncConfiguredClients(
 }
 
 /** The metadata of a client that an operator describes, as it is stored. */
-export function toMetadata(client: Omit<ConfiguredClient, 'client_id' | 'client_secret'>): ClientMetadata {
+export function toMetadata(client: Omit<ClientConfig, 'client_id' | 'client_secret'>): ClientMetadata {
   return {
     redirect_uris: client.redirect_uris,
     grant_types: client.grant_types,

@@ -1,9 +1,10 @@
 import type { Knex } from 'knex'
+import type { ClientConfig } from '../../config/sections/clients.ts'
 import { PosternError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
 import { newClientSecret } from './client-secret.ts'
 import { hashClientSecret } from './clients.ts'
-import { type ConfiguredClient, toMetadata } from './configured-clients.ts'
+import { toMetadata } from './configured-clients.ts'
 import { insertStaticClient } from './store.ts'
 
 /**
@@ -13,7 +14,7 @@ import { insertStaticClient } from './store.ts'
  */
 export async function addStaticClient(
   db: Knex,
-  client: Omit<ConfiguredClient, 'client_id' | 'client_secret'> & { client_id?: string | undefined },
+  client: Omit<ClientConfig, 'client_id' | 'client_secret'> & { client_id?: string | undefined },
   now: Date,
 ): Promise<{ clientId: string; secret: string | undefined }> {
   const { client_id, ...rest } = client
