@@ -89,14 +89,17 @@ export async function findCredentials(
   return row && { user: toUser(row), hash: row.hash ?? undefined }
 }
 
-/** The user, with the row locked until the transaction ends: `update` for a change, `share` against one. */
+/**
+ * The user, with the row locked until the transaction ends: `change` to change it, `share` so that nobody else does.
+ * Neither stands in the way of rows that only refer to the user, such as a new session.
+ */
 export async function lockUserRow(
   trx: Knex,
   id: string,
-  strength: 'update' | 'share' = 'update',
+  strength: 'change' | 'share' = 'change',
 ): Promise<User | undefined> {
   const query = trx<UserRow>('users').where('id', toUuid(id))
-  const row = await (strength === 'update' ? query.forUpdate() : query.forShare()).first<UserRow>(
+  const row = await (strength === 'change' ? query.forNoKeyUpdate() : query.forShare()).first<UserRow>(
     USER_COLUMNS,
   )
   return row && toUser(row)
@@ -198,7 +201,7 @@ export async function holdPassword(
 ): Promise<boolean> {
   const query = trx('user_passwords').where({ user_id: toUuid(userId), hash: checked })
   if (upgraded !== undefined) return (await query.update({ hash: upgraded })) === 1
-  return (await query.forShare().first('user_id')) !== undefined
+  return (await query.forUpdate().first('user_id')) !== undefined
 }
 
 /** The highest cost of the imported bcrypt hashes that are still stored; an index answers it at once. */

@@ -1,0 +1,96 @@
+import type { Knex } from 'knex'
+import { UnavailableError } from '../errors.ts'
+import type { Limits } from '../limits/limits.ts'
+import { parseUserIdentifier } from '../users/localpart.ts'
+import type { Passwords } from '../users/passwords.ts'
+import { findCredentials, holdPassword, lockUserRow, type User } from '../users/store.ts'
+
+export interface PasswordAttempt {
+  /** What was typed: a localpart or a whole user ID. */
+  identifier: string
+  password: string
+  ip: string
+}
+
+/** What is done with a right password, in a transaction in which neither user nor password can change. */
+export type WithRightPassword<T> = (trx: Knex, user: User) => Promise<T>
+
+export type PasswordChecked<T> =
+  | { ok: true; value: T }
+  | { ok: false /** the user that was meant, where there is one */; user: User | undefined }
+
+/** The password was changed, or hashed anew by a twin of this request, after it was read. */
+class StalePasswordError extends Error {}
+
+const ATTEMPTS = 3
+
+/**
+ * The one place where a typed password is compared: limits, the same time for strangers (invariant 9), the upgrade
+ * of old hashes. Sign-in, compat login and password change come through here and share its limits (check 60).
+ */
+export function createPasswordCheck(deps: {
+  db: Knex
+  passwords: Passwords
+  limits: Limits
+  serverName: string
+}) {
+  const { db, passwords, limits, serverName } = deps
+
+  async function compare<T>(
+    attempt: PasswordAttempt,
+    localpart: string | undefined,
+    use: WithRightPassword<T>,
+  ): Promise<PasswordChecked<T>> {
+    const found = localpart === undefined ? undefined : await findCredentials(db, localpart)
+    const check = await passwords.check(attempt.password, found?.hash)
+    if (!check.ok || found?.hash === undefined) return { ok: false, user: found?.user }
+    const checked = found.hash
+    return db.transaction(async (trx) => {
+      // Between the check and here the user may have been locked or deactivated, and the password changed.
+      const user = await lockUserRow(trx, found.user.id, 'share')
+      if (!user || !(await holdPassword(trx, user.id, checked, check.upgraded)))
+        throw new StalePasswordError()
+      return { ok: true, value: await use(trx, user) }
+    })
+  }
+
+  async function compareAgain<T>(
+    attempt: PasswordAttempt,
+    localpart: string | undefined,
+    use: WithRightPassword<T>,
+  ): Promise<PasswordChecked<T>> {
+    for (let round = 0; round < ATTEMPTS; round++) {
+      try {
+        return await compare(attempt, localpart, use)
+      } catch (error) {
+        if (!(error instanceof StalePasswordError)) throw error
+      }
+    }
+    throw new UnavailableError('The password is being changed: try again', { retryAfterSeconds: 1 })
+  }
+
+  /**
+   * Checks a password and, where it is right, runs `use`. Locked and deactivated users pass: the caller looks.
+   * Throws LimitedError, UnavailableError, and what `use` throws.
+   */
+  return async function checkPassword<T>(
+    attempt: PasswordAttempt,
+    use: WithRightPassword<T>,
+  ): Promise<PasswordChecked<T>> {
+    const localpart = parseUserIdentifier(attempt.identifier, serverName)
+    const counted = await limits.signIn.begin({ ip: attempt.ip, name: localpart ?? attempt.identifier })
+    // A count that cannot be given back is only one attempt less; it must not undo or hide what happened.
+    const giveBack = (counter: Promise<void>) => counter.catch(() => undefined)
+    try {
+      const checked = await compareAgain(attempt, localpart, use)
+      if (checked.ok) await giveBack(counted.succeed())
+      return checked
+    } catch (error) {
+      // Trouble of ours says nothing about the password.
+      await giveBack(counted.giveBack())
+      throw error
+    }
+  }
+}
+
+export type CheckPassword = ReturnType<typeof createPasswordCheck>

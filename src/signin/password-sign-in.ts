@@ -1,0 +1,92 @@
+import type { Knex } from 'knex'
+import { recordAudit } from '../audit/store.ts'
+import type { Clock } from '../clock.ts'
+import { PosternError } from '../errors.ts'
+import type { Limits } from '../limits/limits.ts'
+import type { Passwords } from '../users/passwords.ts'
+import type { User } from '../users/store.ts'
+import { createPasswordCheck } from './password-check.ts'
+import { cleanForAudit } from './typed-name.ts'
+
+export interface SignInRequest {
+  /** What was typed: a localpart or a whole user ID. */
+  identifier: string
+  password: string
+  ip: string
+  userAgent?: string | undefined
+}
+
+/** Why not. `locked` and `deactivated` are told after the right password only (invariants 8 and 9). */
+export type SignInRefusal = 'credentials' | 'locked' | 'deactivated'
+
+export type SignInResult<T> = { ok: true; user: User; value: T } | { ok: false; reason: SignInRefusal }
+
+/** What the sign-in makes, such as a browser session; it stands if, and only if, the sign-in stands. */
+export type Establish<T> = (trx: Knex, user: User) => Promise<T>
+
+export interface PasswordSignIn {
+  /** Throws LimitedError, UnavailableError, or `passwords_disabled`. */
+  signIn<T = undefined>(request: SignInRequest, establish?: Establish<T>): Promise<SignInResult<T>>
+}
+
+/** Signing in with a password, the same for the page and for the compat login. */
+export function createPasswordSignIn(deps: {
+  db: Knex
+  passwords: Passwords
+  limits: Limits
+  clock: Clock
+  serverName: string
+}): PasswordSignIn {
+  const { db, passwords, clock } = deps
+  const checkPassword = createPasswordCheck(deps)
+
+  async function recordFailure(trx: Knex, request: SignInRequest, reason: SignInRefusal, user?: User) {
+    await recordAudit(trx, clock.now(), {
+      event: 'sign_in.failed',
+      actor: 'user',
+      userId: user?.id,
+      ip: request.ip,
+      userAgent: request.userAgent,
+      details: { method: 'password', reason, typed: cleanForAudit(request.identifier) },
+    })
+  }
+
+  async function complete<T>(
+    trx: Knex,
+    user: User,
+    request: SignInRequest,
+    establish: Establish<T>,
+  ): Promise<SignInResult<T>> {
+    const reason = user.deactivatedAt ? 'deactivated' : user.lockedAt ? 'locked' : undefined
+    if (reason) {
+      await recordFailure(trx, request, reason, user)
+      return { ok: false, reason }
+    }
+    const value = await establish(trx, user)
+    await recordAudit(trx, clock.now(), {
+      event: 'sign_in.succeeded',
+      actor: 'user',
+      actorUserId: user.id,
+      userId: user.id,
+      ip: request.ip,
+      userAgent: request.userAgent,
+      details: { method: 'password' },
+    })
+    return { ok: true, user, value }
+  }
+
+  async function signIn<T = undefined>(
+    request: SignInRequest,
+    establish: Establish<T> = async () => undefined as T,
+  ): Promise<SignInResult<T>> {
+    if (!passwords.enabled) {
+      throw new PosternError('passwords_disabled', 'Passwords are switched off here', { status: 403 })
+    }
+    const checked = await checkPassword(request, (trx, user) => complete(trx, user, request, establish))
+    if (checked.ok) return checked.value
+    await recordFailure(db, request, 'credentials', checked.user)
+    return { ok: false, reason: 'credentials' }
+  }
+
+  return { signIn }
+}
