@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { type ConstructorOptions, fromKnex, type Job, PgBoss } from 'pg-boss'
+import { type ConstructorOptions, fromKnex, type JobWithMetadata, PgBoss } from 'pg-boss'
 import type { Logger } from 'pino'
 import { PosternError } from '../errors.ts'
 import { type JobData, type JobName, jobNames, queueOptions, schedules } from './queues.ts'
@@ -12,7 +12,8 @@ export interface Jobs {
   prepare(): Promise<void>
   /**
    * Queues a job in the caller's transaction: it exists if, and only if, the transaction commits. Returns its ID.
-   * Jobs of one `userId` are not run beside each other. `startAfterSeconds` holds it back.
+   * Jobs of one kind and one `userId` run one after another, oldest first; one that failed runs again later, so
+   * handlers go by the present state, not by the order. `startAfterSeconds` holds a job back.
    */
   enqueue<Name extends JobName>(
     db: Knex,
@@ -29,8 +30,8 @@ export interface Jobs {
 }
 
 /** Creates pg-boss's schema and our queues where they are missing, and updates their settings. */
-export async function prepareJobs(knex: Knex, log: Logger): Promise<void> {
-  const boss = createBoss(knex, log, { migrate: true })
+export async function prepareJobs(database: { knex: Knex }, log: Logger): Promise<void> {
+  const boss = createBoss(database.knex, log, { migrate: true })
   await boss.start()
   try {
     for (const name of jobNames) {
@@ -43,7 +44,8 @@ export async function prepareJobs(knex: Knex, log: Logger): Promise<void> {
 }
 
 /** Jobs kept by pg-boss in the service's own database. Nothing runs in this process before `work`. */
-export function createJobs({ knex, log }: { knex: Knex; log: Logger }): Jobs {
+export function createJobs({ database, log }: { database: { knex: Knex }; log: Logger }): Jobs {
+  const { knex } = database
   let boss: Promise<PgBoss> | undefined
   let worker: PgBoss | undefined
 
@@ -54,7 +56,7 @@ export function createJobs({ knex, log }: { knex: Knex; log: Logger }): Jobs {
   }
 
   return {
-    prepare: () => prepareJobs(knex, log),
+    prepare: () => prepareJobs(database, log),
 
     async enqueue(db, name, data, { userId, startAfterSeconds } = {}) {
       const id = await (await sender()).send(name, data, {
@@ -93,19 +95,24 @@ export function createJobs({ knex, log }: { knex: Knex; log: Logger }): Jobs {
   }
 }
 
-/** Jobs are fetched in batches, so that a full queue is emptied without a pause; they run one after another. */
+/** Jobs are fetched in batches, oldest first, so that a full queue is emptied without a pause. */
 const workOptions = {
-  batchSize: 5,
+  batchSize: 10,
   burstWhenBatchFull: true,
   pollingIntervalSeconds: 1,
-  groupConcurrency: 1,
   perJobResults: true,
+  includeMetadata: true,
 } as const
 
-async function runBatch(jobs: Job<object>[], handler: (data: object) => Promise<void>, log: Logger) {
+/** Runs a batch: the jobs of one user in the order in which they were queued, those of different users together. */
+async function runBatch(
+  jobs: JobWithMetadata<object>[],
+  handler: (data: object) => Promise<void>,
+  log: Logger,
+) {
   const results: { id: string; status: 'completed' | 'failed'; output?: object }[] = []
-  for (const { id, name, data, signal } of jobs) {
-    if (signal.aborted) break
+
+  async function run({ id, name, data }: JobWithMetadata<object>): Promise<void> {
     try {
       await handler(data)
       results.push({ id, status: 'completed' })
@@ -115,6 +122,14 @@ async function runBatch(jobs: Job<object>[], handler: (data: object) => Promise<
       results.push({ id, status: 'failed', output: failure })
     }
   }
+
+  const oldestFirst = jobs.toSorted((a, b) => a.createdOn.getTime() - b.createdOn.getTime())
+  const queues = Map.groupBy(oldestFirst, (job) => job.groupId ?? job.id)
+  await Promise.all(
+    [...queues.values()].map(async (queue) => {
+      for (const job of queue) if (!job.signal.aborted) await run(job)
+    }),
+  )
   return results
 }
 
