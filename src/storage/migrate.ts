@@ -54,10 +54,14 @@ export async function pendingMigrations(knex: Knex): Promise<string[]> {
  */
 export async function migrate(knex: Knex): Promise<string[]> {
   // Connections of its own: migrations may take longer than the pool lets a statement run.
-  const connection = { ...knex.client.config.connection, statement_timeout: 0 }
+  const connection = { ...connectionOf(knex), statement_timeout: 0 }
   const lock = new pg.Client(connection)
   lock.on('error', () => undefined)
-  const migrator = knexFactory({ client: 'pg', connection, pool: { min: 0, max: 2 } })
+  const migrator = knexFactory({
+    client: 'pg',
+    connection: { ...connection } as Knex.PgConnectionConfig,
+    pool: { min: 0, max: 2 },
+  })
   try {
     await lock.connect()
     await lock.query('select pg_advisory_lock($1, $2)', [...advisoryLocks.migrations])
@@ -66,6 +70,14 @@ export async function migrate(knex: Knex): Promise<string[]> {
     await migrator.destroy()
     await lock.end()
   }
+}
+
+/** knex hides the password from copies of its settings. */
+function connectionOf(knex: Knex): pg.ClientConfig {
+  const connection = knex.client.config.connection as pg.ClientConfig
+  return connection.password === undefined
+    ? { ...connection }
+    : { ...connection, password: connection.password }
 }
 
 async function runPending(knex: Knex): Promise<string[]> {

@@ -18,7 +18,8 @@ interface ClientInternals {
 export function createPool(clientConfig: pg.ClientConfig, maxConnections: number): Knex {
   return knexFactory({
     client: 'pg',
-    connection: clientConfig as Knex.PgConnectionConfig,
+    // A copy: knex hides the password in what it is given.
+    connection: { ...clientConfig } as Knex.PgConnectionConfig,
     acquireConnectionTimeout: 5_000,
     pool: {
       min: 0,
