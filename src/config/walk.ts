@@ -66,6 +66,8 @@ export interface Option {
   path: string[]
   /** The environment variable that overrides it. */
   variable: string
+  /** The schema with its wrappers, and without them. */
+  wrapped: z.core.$ZodType
   schema: z.core.$ZodType
   meta: OptionMeta
   default: unknown
@@ -77,8 +79,7 @@ export function optionsOf(root: z.core.$ZodType, path: string[] = []): Option[] 
     const here = [...path, key]
     if (keysOf(wrapped)) return optionsOf(wrapped, here)
     const { schema, meta, default: fallback } = unwrap(wrapped)
-    return [
-      { path: here, variable: `POSTERN_${here.join('__').toUpperCase()}`, schema, meta, default: fallback },
-    ]
+    const variable = `POSTERN_${here.join('__').toUpperCase()}`
+    return [{ path: here, variable, wrapped, schema, meta, default: fallback }]
   })
 }
