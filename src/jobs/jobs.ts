@@ -51,7 +51,12 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
 
   /** Started once, at the first use: commands queue jobs too, without running any. */
   function sender(): Promise<PgBoss> {
-    boss ??= createBoss(knex, log, {}).start()
+    boss ??= createBoss(knex, log, {})
+      .start()
+      .catch((error: unknown) => {
+        boss = undefined
+        throw error
+      })
     return boss
   }
 

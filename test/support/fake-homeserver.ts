@@ -1,0 +1,192 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text as readText } from 'node:stream/consumers'
+
+/** A request that the fake saw, in the order of arrival. */
+export interface FakeCall {
+  name: string
+  method: string
+  body: Record<string, unknown>
+}
+
+interface FakeUser {
+  displayName: string | null
+  locked: boolean
+  deactivated: boolean
+  erased: boolean
+  devices: Map<string, string | null>
+}
+
+/** How the fake misbehaves: an answer with this status, none at all, a body that is no JSON, or a cut connection. */
+export type FakeTrouble = { status: number; errcode?: string } | 'hang' | 'nonsense' | 'cut'
+
+export interface FakeHomeserver {
+  readonly url: string
+  readonly secret: string
+  readonly calls: FakeCall[]
+  /** Every call, or every call of one name, misbehaves until `recover`. */
+  trouble(trouble: FakeTrouble, name?: string): void
+  recover(): void
+  addUser(localpart: string): void
+  user(localpart: string): Omit<FakeUser, 'devices'> | undefined
+  /** The IDs of a user's devices, sorted. */
+  devices(localpart: string): string[]
+  /** Names that an appservice owns: `is_localpart_available` says so. */
+  readonly exclusive: Set<string>
+  stop(): Promise<void>
+}
+
+type Reply = [status: number, body: Record<string, unknown>]
+
+const ok: Reply = [200, {}]
+const created: Reply = [201, {}]
+
+function refuse(status: number, errcode: string, error: string): Reply {
+  return [status, { errcode, error }]
+}
+
+/** The homeserver's `/_synapse/mas/*`, held in memory, answering as Synapse 1.163 was seen to answer. */
+export async function startFakeHomeserver({
+  secret = 'fake-homeserver-secret',
+}: {
+  secret?: string
+} = {}): Promise<FakeHomeserver> {
+  const users = new Map<string, FakeUser>()
+  const calls: FakeCall[] = []
+  const exclusive = new Set<string>()
+  let trouble: { how: FakeTrouble; name: string | undefined } | undefined
+
+  function answer(name: string, body: Record<string, unknown>): Reply {
+    const localpart = String(body.localpart)
+    const user = users.get(localpart)
+    if (name === 'is_localpart_available') {
+      if (!/^[a-z0-9=\-./+][a-z0-9=_\-./+]*$/.test(localpart) || /^\d+$/.test(localpart)) {
+        return refuse(400, 'M_INVALID_USERNAME', 'User ID can only contain certain characters')
+      }
+      if (exclusive.has(localpart)) return refuse(400, 'M_EXCLUSIVE', 'Reserved by an application service')
+      return user ? refuse(400, 'M_USER_IN_USE', 'User ID already taken.') : ok
+    }
+    if (name === 'provision_user') {
+      if (!user) users.set(localpart, newUser(body, localpart))
+      else if (typeof body.locked === 'boolean') user.locked = body.locked
+      return user ? ok : created
+    }
+    if (!user) return refuse(404, 'M_NOT_FOUND', 'User not found')
+    const deviceId = String(body.device_id)
+    switch (name) {
+      case 'query_user':
+        return [
+          200,
+          {
+            user_id: `@${localpart}:localhost`,
+            display_name: user.displayName,
+            avatar_url: null,
+            is_suspended: false,
+            is_deactivated: user.deactivated,
+          },
+        ]
+      case 'upsert_device': {
+        const known = user.devices.has(deviceId)
+        const displayName = body.display_name ?? user.devices.get(deviceId) ?? null
+        user.devices.set(deviceId, displayName as string | null)
+        return known ? ok : created
+      }
+      case 'update_device_display_name':
+        if (!user.devices.has(deviceId)) return refuse(404, 'M_NOT_FOUND', 'No device found')
+        user.devices.set(deviceId, String(body.display_name))
+        return ok
+      case 'delete_device':
+        user.devices.delete(deviceId)
+        return [204, {}]
+      case 'sync_devices': {
+        const wanted = body.devices as string[]
+        user.devices = new Map(wanted.map((id) => [id, user.devices.get(id) ?? null]))
+        return ok
+      }
+      case 'set_displayname':
+        user.displayName = String(body.displayname)
+        return ok
+      case 'unset_displayname':
+        user.displayName = null
+        return ok
+      case 'delete_user':
+        user.deactivated = true
+        user.erased ||= body.erase === true
+        user.devices.clear()
+        return ok
+      case 'reactivate_user':
+        user.deactivated = false
+        user.erased = false
+        return ok
+      case 'allow_cross_signing_reset':
+        return ok
+      default:
+        return refuse(404, 'M_UNRECOGNIZED', 'Unrecognized request')
+    }
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    const name = /^\/_synapse\/mas\/(\w+)$/.exec(url.pathname)?.[1]
+    const text = await readText(request)
+    const body = request.method === 'GET' ? Object.fromEntries(url.searchParams) : JSON.parse(text)
+    const send = ([status, json]: Reply) => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(status === 204 ? '' : JSON.stringify(json))
+    }
+    if (!name) return send(refuse(404, 'M_UNRECOGNIZED', 'Unrecognized request'))
+    calls.push({ name, method: request.method ?? '', body })
+    if (trouble && (!trouble.name || trouble.name === name)) {
+      const { how } = trouble
+      if (how === 'hang') return
+      if (how === 'cut') request.socket.destroy()
+      else if (how === 'nonsense') response.end('<html>It works!</html>')
+      else send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', 'told to fail'))
+      return
+    }
+    if (request.headers.authorization !== `Bearer ${secret}`) {
+      return send(refuse(403, 'M_UNKNOWN', 'This endpoint must only be called by MAS'))
+    }
+    send(answer(name, body))
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error) => response.destroy(error))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    secret,
+    calls,
+    exclusive,
+    trouble(how, name) {
+      trouble = { how, name }
+    },
+    recover() {
+      trouble = undefined
+    },
+    addUser(localpart) {
+      users.set(localpart, newUser({}, localpart))
+    },
+    user: (localpart) => users.get(localpart),
+    devices: (localpart) => [...(users.get(localpart)?.devices.keys() ?? [])].sort(),
+    async stop() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+function newUser(body: Record<string, unknown>, localpart: string): FakeUser {
+  return {
+    displayName: typeof body.set_displayname === 'string' ? body.set_displayname : localpart,
+    locked: body.locked === true,
+    deactivated: false,
+    erased: false,
+    devices: new Map(),
+  }
+}
