@@ -1,7 +1,28 @@
 import type { Knex } from 'knex'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { HomeserverDeps } from './provisioning.ts'
-import { findUserState, isDeviceHeld, listHeldDevices, withUserLock } from './store.ts'
+import { bumpDeviceEpoch, findUserState, isDeviceHeld, listHeldDevices, withUserLock } from './store.ts'
+
+/**
+ * Runs a call that deletes devices, its user's lock held and its epoch counted. The count must stand even when the
+ * call fails: a request that timed out may have deleted the device all the same.
+ */
+async function deleting(
+  knex: Knex,
+  userId: string,
+  decide: (trx: Knex) => Promise<(() => Promise<void>) | undefined>,
+): Promise<void> {
+  const failure = await withUserLock(knex, userId, async (trx) => {
+    const call = await decide(trx)
+    if (!call) return undefined
+    await bumpDeviceEpoch(trx, userId)
+    return call().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+  })
+  if (failure) throw failure.error
+}
 
 type DeviceDeps = Pick<HomeserverDeps, 'knex' | 'homeserver' | 'log'>
 
@@ -11,10 +32,10 @@ export async function deleteDevice(
   { userId, deviceId }: { userId: string; deviceId: string },
 ): Promise<void> {
   if (!homeserver.configured) return
-  await withUserLock(knex, userId, async (trx) => {
+  await deleting(knex, userId, async (trx) => {
     const user = await findUserState(trx, userId)
-    if (!user || (await isDeviceHeld(trx, userId, deviceId))) return
-    await homeserver.deleteDevice(user.localpart, deviceId)
+    if (!user || (await isDeviceHeld(trx, userId, deviceId))) return undefined
+    return () => homeserver.deleteDevice(user.localpart, deviceId)
   })
 }
 
@@ -27,15 +48,16 @@ export async function syncDevices(
   { userId }: { userId: string },
 ): Promise<void> {
   if (!homeserver.configured) return
-  await withUserLock(knex, userId, async (trx) => {
+  await deleting(knex, userId, async (trx) => {
     const user = await findUserState(trx, userId)
-    if (!user?.provisionedAt || user.deactivatedAt) return
+    if (!user?.provisionedAt || user.deactivatedAt) return undefined
     const name = await homeserver.isLocalpartAvailable(user.localpart)
     if (!name.available && name.reason === 'exclusive') {
       log.info({ userId }, 'an appservice owns this user: its devices are left alone')
-      return
+      return undefined
     }
-    await homeserver.syncDevices(user.localpart, await listHeldDevices(trx, userId))
+    const held = await listHeldDevices(trx, userId)
+    return () => homeserver.syncDevices(user.localpart, held)
   })
 }
 

@@ -33,6 +33,24 @@ export async function withUserLock<T>(
   )
 }
 
+/**
+ * Counts that devices of this user are about to be deleted. A sign-in that made its device meanwhile sees the count
+ * change and makes it again, so it needs no lock while it talks to the homeserver.
+ */
+export async function bumpDeviceEpoch(trx: Knex, userId: string): Promise<void> {
+  await trx('users')
+    .where({ id: toUuid(userId) })
+    .increment('device_epoch', 1)
+}
+
+/** The device epoch: read before a device is made, compared under the user's lock after. */
+export async function readDeviceEpoch(db: Knex, userId: string): Promise<number> {
+  const row = await db('users')
+    .where({ id: toUuid(userId) })
+    .first('device_epoch')
+  return row?.device_epoch ?? 0
+}
+
 export async function findUserState(db: Knex, userId: string): Promise<UserState | undefined> {
   const row = await db('users')
     .where({ id: toUuid(userId) })

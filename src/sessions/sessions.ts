@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
-import type { Logger } from 'pino'
 import { type AuditActor, recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
+import type { QueuedDeletion } from '../homeserver/device-sync.ts'
 import { listLiveSessions, markEnded, type Session } from './store.ts'
 
 /** Who ends a session, for the audit table. */
@@ -26,26 +26,29 @@ export type EndReason =
 export interface Ended {
   session: Session
   /** The queued fallback that deletes the device, where the session had one. */
-  jobId: string | undefined
+  deletion: QueuedDeletion | undefined
 }
 
 export interface SessionsDeps {
   db: Knex
   clock: Clock
-  log: Logger
-  enqueueDeviceDeletion: (trx: Knex, userId: string, deviceId: string) => Promise<string>
-  removeJob: (jobId: string) => Promise<void>
-  /** Deletes the device at the homeserver, unless a live session holds it by now. */
-  deleteUnusedDevice: (userId: string, deviceId: string) => Promise<void>
+  queueDeviceDeletion: (trx: Knex, device: { userId: string; deviceId: string }) => Promise<QueuedDeletion>
+  /** Deletes queued devices at the homeserver at once; what fails is left to the queue. Never throws. */
+  deleteQueuedDevices: (deletions: readonly QueuedDeletion[]) => Promise<void>
 }
 
 /** Ending sessions, written once for every kind and every door (invariant 2). */
-export function createSessions({ db, clock, log, enqueueDeviceDeletion, removeJob, deleteUnusedDevice }: SessionsDeps) {
+export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDevices }: SessionsDeps) {
   /**
    * Ends a session in the caller's transaction and queues its device's deletion in the same one; undefined when
    * it has ended already. The caller settles the result after the commit.
    */
-  async function endWithin(trx: Knex, id: string, reason: EndReason, by: EndedBy): Promise<Ended | undefined> {
+  async function endWithin(
+    trx: Knex,
+    id: string,
+    reason: EndReason,
+    by: EndedBy,
+  ): Promise<Ended | undefined> {
     const now = clock.now()
     const session = await markEnded(trx, id, reason, now)
     if (!session) return undefined
@@ -60,25 +63,20 @@ export function createSessions({ db, clock, log, enqueueDeviceDeletion, removeJo
       details: { reason, kind: session.kind, device_id: session.deviceId },
     })
     // The next session of the same device keeps the device.
-    if (reason === 'replaced' || !session.userId || !session.deviceId) return { session, jobId: undefined }
-    return { session, jobId: await enqueueDeviceDeletion(trx, session.userId, session.deviceId) }
+    const { userId, deviceId } = session
+    if (reason === 'replaced' || !userId || !deviceId) return { session, deletion: undefined }
+    return { session, deletion: await queueDeviceDeletion(trx, { userId, deviceId }) }
   }
 
-  /** Tells the homeserver at once, so that its cached tokens die too; when it is away the queued job does it later. */
-  async function settle({ session, jobId }: Ended): Promise<void> {
-    if (!jobId || !session.userId || !session.deviceId) return
-    try {
-      await deleteUnusedDevice(session.userId, session.deviceId)
-      await removeJob(jobId)
-    } catch (error) {
-      log.warn({ err: error, sessionId: session.id }, 'session.device_deletion_deferred')
-    }
+  /** After the commit: tells the homeserver at once, so that its cached tokens die too. Never throws. */
+  async function settle(ended: readonly Ended[]): Promise<void> {
+    await deleteQueuedDevices(ended.flatMap((one) => (one.deletion ? [one.deletion] : [])))
   }
 
   /** Ends one session. Returns whether it was still live. */
   async function end(id: string, reason: EndReason, by: EndedBy): Promise<boolean> {
     const ended = await db.transaction((trx) => endWithin(trx, id, reason, by))
-    if (ended) await settle(ended)
+    if (ended) await settle([ended])
     return ended !== undefined
   }
 

@@ -2,18 +2,13 @@ import type { Knex } from 'knex'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { UnavailableError } from '../errors.ts'
+import { readDeviceEpoch, withUserLock } from '../homeserver/store.ts'
 import { newId } from '../ids.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { insertTokens } from '../tokens/store.ts'
 import type { User } from '../users/store.ts'
 import type { Sessions } from './sessions.ts'
-import {
-  findLiveByDeviceForUpdate,
-  insertSession,
-  lockUserDevices,
-  readDeviceEpoch,
-  type SessionKind,
-} from './store.ts'
+import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
 
 /** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
 export interface SessionStart {
@@ -117,9 +112,9 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       // Outside any transaction: a slow homeserver must not hold database connections.
       const epoch = await readDeviceEpoch(db, user.id)
       await upsertDevice(user.localpart, deviceId, start.deviceName)
-      const started = await db.transaction(async (trx) => {
+      const started = await withUserLock(db, user.id, async (trx) => {
         // Somebody deleted devices of this user meanwhile, perhaps this one: make it again.
-        if ((await lockUserDevices(trx, user.id)) !== epoch) return false
+        if ((await readDeviceEpoch(trx, user.id)) !== epoch) return false
         await start.consume(trx, id)
         await insert(trx, start, id)
         return true

@@ -195,19 +195,3 @@ export async function markActive(db: Knex, activity: { id: string; at: Date }[])
     [activity.map((one) => toUuid(one.id)), activity.map((one) => one.at.toISOString())],
   )
 }
-
-/**
- * Takes the user's lock until the transaction ends and returns the user's device epoch. Whoever makes or deletes
- * devices of one user takes it, so that a list of devices is never sent beside a sign-in (invariant 6).
- */
-export async function lockUserDevices(trx: Knex, userId: string): Promise<number> {
-  await trx.raw(`select pg_advisory_xact_lock(hashtextextended(?, 0))`, [`postern devices ${toUuid(userId)}`])
-  const row = await trx('users').where({ id: toUuid(userId) }).first('device_epoch')
-  return row?.device_epoch ?? 0
-}
-
-/** The device epoch without the lock: read before a device is made, compared under the lock after. */
-export async function readDeviceEpoch(db: Knex, userId: string): Promise<number> {
-  const row = await db('users').where({ id: toUuid(userId) }).first('device_epoch')
-  return row?.device_epoch ?? 0
-}

@@ -68,7 +68,11 @@ export function createRefresh(deps: RefreshDeps) {
     }
   }
 
-  async function rotateCurrent(on: Knex, presented: string, caller: RefreshCaller): Promise<Refreshed | undefined> {
+  async function rotateCurrent(
+    on: Knex,
+    presented: string,
+    caller: RefreshCaller,
+  ): Promise<Refreshed | undefined> {
     const pair = newPair(caller.kind)
     const session = await rotate(on, rotation(presented, pair, clock.now()), caller)
     return session && { ...pair, scope: session.scope, expiresIn: accessTokenTtlSeconds }
@@ -86,7 +90,8 @@ export function createRefresh(deps: RefreshDeps) {
     if (state.userDeactivated) throw new InvalidRefreshTokenError('user deactivated')
     if (state.expiresAt && state.expiresAt <= now) throw new InvalidRefreshTokenError('expired')
     // Invariant 8: a 4xx would make the client throw its keys away, so a locked user is asked to come back.
-    if (state.userLocked) throw new UnavailableError('This account is locked for now', { retryAfterSeconds: 60 })
+    if (state.userLocked)
+      throw new UnavailableError('This account is locked for now', { retryAfterSeconds: 60 })
     return state
   }
 
@@ -99,7 +104,9 @@ export function createRefresh(deps: RefreshDeps) {
     caller: RefreshCaller,
   ): Promise<Refreshed> {
     const pair = openPair(presented, state.successorSealed)
-    const remaining = accessExpiresAt ? Math.floor((accessExpiresAt.getTime() - clock.now().getTime()) / 1000) : 0
+    const remaining = accessExpiresAt
+      ? Math.floor((accessExpiresAt.getTime() - clock.now().getTime()) / 1000)
+      : 0
     if (remaining > 0) return { ...pair, scope: state.scope, expiresIn: remaining }
     // The unused successor is exchanged on the client's behalf, so that there is still only one live branch and
     // both the presented token and the successor (should it turn up after all) lead to it.

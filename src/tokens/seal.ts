@@ -20,7 +20,10 @@ function keyFrom(presented: string): Buffer {
 export function sealPair(presented: string, pair: TokenPair): Buffer {
   const iv = randomBytes(IV_BYTES)
   const cipher = createCipheriv('aes-256-gcm', keyFrom(presented), iv)
-  const sealed = Buffer.concat([cipher.update(`${pair.accessToken} ${pair.refreshToken}`, 'utf8'), cipher.final()])
+  const sealed = Buffer.concat([
+    cipher.update(`${pair.accessToken} ${pair.refreshToken}`, 'utf8'),
+    cipher.final(),
+  ])
   return Buffer.concat([iv, sealed, cipher.getAuthTag()])
 }
 
@@ -28,7 +31,8 @@ export function sealPair(presented: string, pair: TokenPair): Buffer {
 export function openPair(presented: string, sealed: Buffer): TokenPair {
   const decipher = createDecipheriv('aes-256-gcm', keyFrom(presented), sealed.subarray(0, IV_BYTES))
   decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
-  const text = decipher.update(sealed.subarray(IV_BYTES, -TAG_BYTES)).toString('utf8') + decipher.final('utf8')
+  const text =
+    decipher.update(sealed.subarray(IV_BYTES, -TAG_BYTES)).toString('utf8') + decipher.final('utf8')
   const [accessToken, refreshToken] = text.split(' ')
   if (!accessToken || !refreshToken) throw new Error('A sealed pair holds two tokens')
   return { accessToken, refreshToken }

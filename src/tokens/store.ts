@@ -97,17 +97,22 @@ export async function rotate(
   rotation: Rotation,
   caller: RefreshCaller,
 ): Promise<RotatedSession | undefined> {
-  const [row] = await queryPrepared<{ session_id: string; scope: string }>(db, 'rotate-refresh-token', ROTATE, [
-    rotation.presentedHash,
-    rotation.sealedSuccessor,
-    rotation.accessHash,
-    rotation.refreshHash,
-    rotation.now,
-    rotation.accessExpiresAt,
-    caller.kind,
-    caller.clientId,
-    caller.authenticated,
-  ])
+  const [row] = await queryPrepared<{ session_id: string; scope: string }>(
+    db,
+    'rotate-refresh-token',
+    ROTATE,
+    [
+      rotation.presentedHash,
+      rotation.sealedSuccessor,
+      rotation.accessHash,
+      rotation.refreshHash,
+      rotation.now,
+      rotation.accessExpiresAt,
+      caller.kind,
+      caller.clientId,
+      caller.authenticated,
+    ],
+  )
   return row && { sessionId: fromUuid(row.session_id), scope: row.scope }
 }
 
@@ -221,5 +226,8 @@ export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<stri
 
 /** Marks access tokens as used, in one statement. */
 export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
-  await db.raw('update tokens set first_used_at = ? where hash = any(?) and first_used_at is null', [at, hashes])
+  await db.raw('update tokens set first_used_at = ? where hash = any(?) and first_used_at is null', [
+    at,
+    hashes,
+  ])
 }

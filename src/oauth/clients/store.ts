@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { isStorableText } from '../../server/door/forbidden-bytes.ts'
 import type { Client, ClientAuthMethod, ClientKind, ClientMetadata } from './clients.ts'
 
 interface ClientRow {
@@ -36,8 +37,9 @@ function toClient(row: ClientRow): Client {
   }
 }
 
-/** The client with this ID, of whatever kind. */
+/** The client with this ID, of whatever kind. The ID may be any text from outside. */
 export async function findClient(db: Knex, clientId: string): Promise<Client | undefined> {
+  if (!isStorableText(clientId)) return undefined
   const row = await db<ClientRow>('clients')
     .select(...COLUMNS)
     .where('client_id', clientId)

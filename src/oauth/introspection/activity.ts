@@ -29,7 +29,11 @@ export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log
     active = new Map()
     try {
       if (hashes.size > 0) await markFirstUse(db, [...hashes.values()], clock.now())
-      if (sessions.size > 0) await markActive(db, [...sessions].map(([id, at]) => ({ id, at })))
+      if (sessions.size > 0)
+        await markActive(
+          db,
+          [...sessions].map(([id, at]) => ({ id, at })),
+        )
     } catch (error) {
       log.warn({ err: error }, 'activity.flush_deferred')
       used = new Map([...hashes, ...used])

@@ -55,7 +55,11 @@ const UNAVAILABLE = JSON.stringify({
  * The homeserver's introspection, answered in the raw request handler, before any framework: it asks on every
  * request that it has not cached. Requests that do not carry a Bearer secret are not handled here.
  */
-export function createHomeserverIntrospection(deps: { secret: string; introspect: Introspector; log: Logger }) {
+export function createHomeserverIntrospection(deps: {
+  secret: string
+  introspect: Introspector
+  log: Logger
+}) {
   const { introspect, log } = deps
   const secretDigest = digest(deps.secret)
 
@@ -68,7 +72,10 @@ export function createHomeserverIntrospection(deps: { secret: string; introspect
     const presented = BEARER.exec(req.headers.authorization ?? '')?.[1]
     // Digests of equal length, compared in constant time: neither content nor length of the secret shows.
     if (!presented || !timingSafeEqual(digest(presented), secretDigest)) {
-      send(res, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer error="invalid_token"', connection: 'close' })
+      send(res, 401, UNAUTHORIZED, {
+        'www-authenticate': 'Bearer error="invalid_token"',
+        connection: 'close',
+      })
       return
     }
     const body = await readBody(req)
@@ -80,7 +87,9 @@ export function createHomeserverIntrospection(deps: { secret: string; introspect
       return
     }
     try {
-      const found = await introspect(token, { readsDeviceId: req.headers['x-mas-supports-device-id'] === '1' })
+      const found = await introspect(token, {
+        readsDeviceId: req.headers['x-mas-supports-device-id'] === '1',
+      })
       // Invariant 8: Synapse turns a 5xx into one for its client, who comes back later with keys and session.
       if ('held' in found) send(res, 503, UNAVAILABLE, { 'retry-after': '60' })
       else send(res, 200, JSON.stringify(found.answer))

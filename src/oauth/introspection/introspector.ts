@@ -23,7 +23,8 @@ export function createIntrospector(deps: { clock: Clock; batch: LookupBatch; act
     const found = await batch.lookUp(hash)
     if (found && options.maySee && !options.maySee(found)) return { answer: INACTIVE }
     const result = introspect(found, { now: clock.now(), readsDeviceId: options.readsDeviceId })
-    if (found && 'answer' in result && result.answer.active && found.kind === 'access') activity.note(hash, found)
+    if (found && 'answer' in result && result.answer.active && found.kind === 'access')
+      activity.note(hash, found)
     return result
   }
 }

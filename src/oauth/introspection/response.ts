@@ -1,4 +1,10 @@
-import { API_SCOPE, DEVICE_SCOPE_PREFIX, expandScope, UNSTABLE_API_SCOPE, UNSTABLE_DEVICE_SCOPE_PREFIX } from '../scopes.ts'
+import {
+  API_SCOPE,
+  DEVICE_SCOPE_PREFIX,
+  expandScope,
+  UNSTABLE_API_SCOPE,
+  UNSTABLE_DEVICE_SCOPE_PREFIX,
+} from '../scopes.ts'
 import type { IntrospectedToken } from './store.ts'
 
 /** RFC 7662 §2.2, with `device_id` and `expires_in` as Synapse reads them. Members without a value are left out. */

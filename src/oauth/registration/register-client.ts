@@ -30,7 +30,7 @@ export interface RegistrationAnswer {
 /**
  * Registers an app (RFC 7591; Matrix specification, "Client registration"). Matrix clients register anew before
  * each sign-in: the same metadata of a public client gives the same `client_id`, and that is never limited.
- * @param body the raw body, at most `MAXIMUM_BODY` bytes and one more, so that a larger one is recognised
+ * @param body the raw body
  */
 export async function registerClient(
   deps: RegistrationDeps,
@@ -110,7 +110,8 @@ function created(client: Client, secret: Record<string, unknown> = {}): Registra
   }
 }
 
-function refused(error: string, description: string): RegistrationAnswer {
+/** A registration that was refused (RFC 7591 §3.2.2). */
+export function refused(error: string, description: string): RegistrationAnswer {
   return { status: 400, headers: NO_STORE, body: { error, error_description: description } }
 }
 

@@ -1,0 +1,31 @@
+import type { Context } from 'koa'
+import { errors } from 'oidc-provider'
+import { PosternError, UnavailableError } from '../../errors.ts'
+import { HomeserverError } from '../../homeserver/errors.ts'
+
+/**
+ * OAuth has no word for "later", and a Matrix client takes any 4xx here for a sign-out (invariant 7): overload,
+ * the database or the homeserver away are answered 503 with Retry-After.
+ */
+export function answerUnavailable(ctx: Context, message: string, retryAfterSeconds: number): void {
+  ctx.status = 503
+  ctx.set('Retry-After', String(retryAfterSeconds))
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = { error: 'temporarily_unavailable', error_description: message }
+}
+
+/** Our errors as the library's, so that its one renderer answers them. What is not ours passes through. */
+export function asOAuthError(error: unknown): unknown {
+  if (!(error instanceof PosternError)) return error
+  if (error.code === 'invalid_grant') return new errors.InvalidGrant(error.detail ?? error.message)
+  if (error.code === 'invalid_client')
+    return new errors.InvalidClient(error.message, error.detail ?? error.code)
+  if (error.code === 'invalid_scope') return new errors.InvalidScope(error.message, '')
+  if (error.code === 'invalid_request') return new errors.InvalidRequest(error.message)
+  return error
+}
+
+/** Whether the same request will work again later. */
+export function isTemporary(error: unknown): error is UnavailableError | HomeserverError {
+  return error instanceof UnavailableError || error instanceof HomeserverError
+}
