@@ -185,8 +185,10 @@ export async function setPasswordHash(db: Knex, userId: string, hash: string, at
     .merge(['hash', 'created_at'])
 }
 
-export async function deletePassword(db: Knex, userId: string): Promise<void> {
-  await db('user_passwords').where('user_id', toUuid(userId)).delete()
+/** Removes what an erased user leaves behind here: the password and the e-mail addresses. */
+export async function deletePersonalData(trx: Knex, userId: string): Promise<void> {
+  await trx('user_passwords').where('user_id', toUuid(userId)).delete()
+  await trx('user_emails').where('user_id', toUuid(userId)).delete()
 }
 
 /**
