@@ -31,7 +31,7 @@ export interface KeyFile {
  * @throws KeyError when a file is there and not usable
  */
 export async function loadSigningKeys(folder: string, today: Date): Promise<KeyFile[]> {
-  const keys = await readKeys(folder)
+  const keys = await readSigningKeys(folder)
   const missing = (Object.keys(ALGORITHMS) as Algorithm[]).filter((alg) =>
     keys.every(({ key }) => key.alg !== alg),
   )
@@ -43,11 +43,16 @@ export async function loadSigningKeys(folder: string, today: Date): Promise<KeyF
     await createFile(join(folder, name), pem.toString())
   }
   // Read them back: another process may have been first.
-  return readKeys(folder)
+  return readSigningKeys(folder)
 }
 
-async function readKeys(folder: string): Promise<KeyFile[]> {
+/**
+ * The signing keys that a folder has, by file name; makes none. A folder that is not there has none.
+ * @throws KeyError when the folder or a file in it is not usable
+ */
+export async function readSigningKeys(folder: string): Promise<KeyFile[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
     throw new KeyError(folder, `cannot be read (${error.code}); let the service read the folder`, error)
   })
   const files = names.filter((name) => name.endsWith('.pem') && !name.startsWith('.')).sort()

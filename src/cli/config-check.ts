@@ -1,0 +1,16 @@
+import type { Command } from 'commander'
+import type { Context } from './context.ts'
+
+export function addConfigCheck(parent: Command, { terminal, config }: Context): void {
+  parent
+    .command('check')
+    .description('check the configuration, and list everything that is wrong with it')
+    .action(async () => {
+      const { http, matrix, database, data_folder } = await config()
+      terminal.print('The configuration is right.')
+      terminal.print(`public address: ${http.public_url}`)
+      terminal.print(`server name: ${matrix.server_name}`)
+      terminal.print(`homeserver: ${matrix.endpoint ?? 'none (set matrix.endpoint and matrix.secret)'}`)
+      terminal.print(`database: ${database.uri ? 'your PostgreSQL' : `embedded, in ${data_folder}`}`)
+    })
+}

@@ -1,0 +1,17 @@
+import { ConfigError } from '../config/index.ts'
+import { PosternError } from '../errors.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Says what went wrong: every line of a ConfigError, one line for everything else, never a stack trace. */
+export function reportError(error: unknown, terminal: Terminal): void {
+  if (error instanceof ConfigError) for (const problem of error.problems) terminal.note(problem)
+  else terminal.note(messageOf(error))
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // What a failed connection throws has its words in `errors` only.
+  const text = error.message || (error instanceof AggregateError ? messageOf(error.errors[0]) : error.name)
+  const line = text.split('\n')[0]!
+  return error instanceof PosternError ? line : `Failed: ${line}`
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addConfigCheck } from './config-check.ts'
+import { addConfigGenerate } from './config-generate.ts'
+import { createContext } from './context.ts'
+import { addDatabaseMigrate } from './database-migrate.ts'
+import { reportError } from './errors.ts'
+import { addKeysList } from './keys-list.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Runs one command and returns its exit code. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync([...argv], { from: 'user' })
+    return 0
+  } catch (error) {
+    // Commander has said what it has to say already.
+    if (error instanceof CommanderError) return error.exitCode
+    reportError(error, terminal)
+    return 1
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('postern')
+    .description('The authentication service beside a Matrix homeserver')
+    .version(version())
+    .option('-c, --config <file>', 'the configuration file (default: POSTERN_CONFIG, then ./postern.yaml)')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => terminal.print(text.trimEnd()),
+      writeErr: (text) => terminal.note(text.trimEnd()),
+    })
+  const context = createContext(terminal, () => program.opts<{ config?: string }>().config)
+
+  const config = program.command('config').description('write or check the configuration')
+  addConfigGenerate(config, context)
+  addConfigCheck(config, context)
+
+  const database = program.command('database').description('look after the database')
+  addDatabaseMigrate(database, context)
+
+  const keys = program.command('keys').description('look after the signing keys')
+  addKeysList(keys, context)
+  return program
+}
+
+/** This package's version, from the package.json two folders up in a clone and in the published package. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

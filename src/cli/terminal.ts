@@ -1,0 +1,70 @@
+import { text } from 'node:stream/consumers'
+import type { ReadStream } from 'node:tty'
+import { PosternError } from '../errors.ts'
+
+/** What commands know of the world: where they write, what they are asked with, and the environment. */
+export interface Terminal {
+  env: NodeJS.ProcessEnv
+  cwd: string
+  /** One line of output. */
+  print(line: string): void
+  /** One line for the person who watches, not part of the output. */
+  note(line: string): void
+  /** Asks for a secret without showing what is typed. */
+  askSecret(question: string): Promise<string>
+  /** Everything on standard input. */
+  readInput(): Promise<string>
+}
+
+export function systemTerminal(): Terminal {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    print: (line) => void process.stdout.write(`${line}\n`),
+    note: (line) => void process.stderr.write(`${line}\n`),
+    askSecret,
+    readInput: () => text(process.stdin),
+  }
+}
+
+async function askSecret(question: string): Promise<string> {
+  const { stdin, stderr } = process
+  if (!stdin.isTTY) {
+    const message =
+      'There is no terminal to ask for the password: give it on standard input with --password-stdin'
+    throw new PosternError('no_terminal', message)
+  }
+  stderr.write(question)
+  stdin.setRawMode(true)
+  stdin.setEncoding('utf8')
+  try {
+    return await readHiddenLine(stdin)
+  } finally {
+    stdin.setRawMode(false)
+    stdin.pause()
+    stderr.write('\n')
+  }
+}
+
+function readHiddenLine(stdin: ReadStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let typed = ''
+    const done = (finish: () => void) => {
+      stdin.off('data', onData)
+      finish()
+    }
+    const onData = (chunk: string | Buffer) => {
+      for (const key of String(chunk)) {
+        if (key === '\r' || key === '\n') return done(() => resolve(typed))
+        // Ctrl-C and Ctrl-D
+        if (key === '\x03' || key === '\x04')
+          return done(() => reject(new PosternError('cancelled', 'Nothing was changed')))
+        // Backspace, of either kind
+        if (key === '\x7f' || key === '\b') typed = [...typed].slice(0, -1).join('')
+        else typed += key
+      }
+    }
+    stdin.on('data', onData)
+    stdin.resume()
+  })
+}
