@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { hashSecret } from '../../tokens/format.ts'
 
 export type ClientKind = 'dynamic' | 'static' | 'configured'
 export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post'
@@ -39,14 +40,9 @@ export interface Client {
   lastUsedAt: Date | null
 }
 
-/** What stands in the database for a client secret. Secrets are random, so a plain SHA-256 is enough. */
-export function hashClientSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
-}
-
 /** Whether this is the client's secret, compared in constant time. False for a client without one. */
 export function isClientSecret(client: Pick<Client, 'secretHash'>, secret: string): boolean {
-  return client.secretHash !== null && timingSafeEqual(client.secretHash, hashClientSecret(secret))
+  return client.secretHash !== null && timingSafeEqual(client.secretHash, hashSecret(secret))
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import type { Clock } from '../../clock.ts'
 import type { ClientConfig } from '../../config/sections/clients.ts'
-import { type ClientMetadata, hashClientSecret } from './clients.ts'
+import { hashSecret } from '../../tokens/format.ts'
+import type { ClientMetadata } from './clients.ts'
 import { deleteConfiguredClientsExcept, upsertConfiguredClient } from './store.ts'
 
 /**
@@ -18,7 +19,7 @@ export async function syncConfiguredClients(
       await upsertConfiguredClient(trx, {
         clientId: client.client_id,
         metadata: toMetadata(client),
-        secretHash: client.client_secret === undefined ? null : hashClientSecret(client.client_secret),
+        secretHash: client.client_secret === undefined ? null : hashSecret(client.client_secret),
         createdAt: clock.now(),
       })
     }

@@ -2,8 +2,8 @@ import type { Knex } from 'knex'
 import type { ClientConfig } from '../../config/sections/clients.ts'
 import { PosternError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
+import { hashSecret } from '../../tokens/format.ts'
 import { newClientSecret } from './client-secret.ts'
-import { hashClientSecret } from './clients.ts'
 import { toMetadata } from './configured-clients.ts'
 import { insertStaticClient } from './store.ts'
 
@@ -23,7 +23,7 @@ export async function addStaticClient(
   const added = await insertStaticClient(db, {
     clientId,
     metadata: toMetadata(rest),
-    secretHash: secret === undefined ? null : hashClientSecret(secret),
+    secretHash: secret === undefined ? null : hashSecret(secret),
     createdAt: now,
   })
   if (!added) throw new PosternError('client_exists', `There is a client with the ID ${clientId} already`)

@@ -2,8 +2,9 @@ import type { Knex } from 'knex'
 import type { Clock } from '../../clock.ts'
 import { LimitedError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
+import { hashSecret } from '../../tokens/format.ts'
 import { newClientSecret } from '../clients/client-secret.ts'
-import { type Client, type ClientMetadata, hashClientSecret } from '../clients/clients.ts'
+import type { Client, ClientMetadata } from '../clients/clients.ts'
 import { findClientByDigest, insertDynamicClient, touchClient } from '../clients/store.ts'
 import { readClientMetadata } from './client-metadata.ts'
 import { metadataDigest } from './metadata-digest.ts'
@@ -73,7 +74,7 @@ async function registerConfidential(
 ): Promise<RegistrationAnswer> {
   const now = deps.clock.now()
   const secret = newClientSecret()
-  const client = { clientId: newId(now), metadata, secretHash: hashClientSecret(secret), createdAt: now }
+  const client = { clientId: newId(now), metadata, secretHash: hashSecret(secret), createdAt: now }
   validate(deps, { client_id: client.clientId, client_secret: secret, ...metadata })
   await deps.limit(ip)
   // 0: it doesn't expire (RFC 7591 §3.2.1)
