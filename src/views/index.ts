@@ -1,0 +1,6 @@
+export { type Asset, type Assets, createAssets } from './assets.ts'
+export { chooseLocale } from './choose-locale.ts'
+export { createLinks, type Links } from './links.ts'
+export type { Locale, Message, MessageKey } from './messages.ts'
+export type * from './page-data.ts'
+export { createViews, type RenderOptions, type Views } from './views.ts'
