@@ -1,28 +1,8 @@
 import type { Knex } from 'knex'
 import type { Jobs } from '../jobs/jobs.ts'
+import { deleting } from './deleting.ts'
 import type { HomeserverDeps } from './provisioning.ts'
-import { bumpDeviceEpoch, findUserState, isDeviceHeld, listHeldDevices, withUserLock } from './store.ts'
-
-/**
- * Runs a call that deletes devices, its user's lock held and its epoch counted. The count must stand even when the
- * call fails: a request that timed out may have deleted the device all the same.
- */
-async function deleting(
-  knex: Knex,
-  userId: string,
-  decide: (trx: Knex) => Promise<(() => Promise<void>) | undefined>,
-): Promise<void> {
-  const failure = await withUserLock(knex, userId, async (trx) => {
-    const call = await decide(trx)
-    if (!call) return undefined
-    await bumpDeviceEpoch(trx, userId)
-    return call().then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    )
-  })
-  if (failure) throw failure.error
-}
+import { findUserState, isDeviceHeld, listHeldDevices } from './store.ts'
 
 type DeviceDeps = Pick<HomeserverDeps, 'knex' | 'homeserver' | 'log'>
 

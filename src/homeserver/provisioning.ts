@@ -2,7 +2,8 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import type { Homeserver } from './client.ts'
-import { findUserState, markProvisioned, withUserLock } from './store.ts'
+import { deleting } from './deleting.ts'
+import { findUserState, markProvisioned } from './store.ts'
 
 export interface HomeserverDeps {
   knex: Knex
@@ -35,18 +36,19 @@ export async function syncUser(
   { userId, erase = false }: { userId: string; erase?: boolean },
 ): Promise<void> {
   if (!homeserver.configured) return
-  await withUserLock(knex, userId, async (trx) => {
+  await deleting(knex, userId, async (trx) => {
     const user = await findUserState(trx, userId)
-    if (!user) return
+    if (!user) return undefined
     const { localpart } = user
     if (user.deactivatedAt) {
-      if (user.provisionedAt) await homeserver.deleteUser(localpart, { erase })
-      log.info({ userId, erase }, 'the user is deactivated on the homeserver')
-      return
+      if (!user.provisionedAt) return undefined
+      log.info({ userId, erase }, 'the user is being deactivated at the homeserver')
+      return () => homeserver.deleteUser(localpart, { erase })
     }
     const there = await homeserver.queryUser(localpart)
     if (there?.isDeactivated) await homeserver.reactivateUser(localpart)
     await homeserver.provisionUser({ localpart, locked: user.lockedAt !== null })
     await markProvisioned(trx, userId, clock.now())
+    return undefined
   })
 }

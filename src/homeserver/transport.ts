@@ -84,6 +84,12 @@ function causeCode(error: unknown): string | undefined {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
 }
 
+/** `fetch` itself says only "fetch failed"; what happened stands in the cause. */
+function causeMessage(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
 function wasClosed(error: unknown): boolean {
   return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(causeCode(error) ?? '')
 }
@@ -92,7 +98,7 @@ function unreachable(base: URL, error: unknown, timeoutSeconds: number): Homeser
   const why =
     error instanceof DOMException && error.name === 'TimeoutError'
       ? `gave no answer within ${timeoutSeconds} seconds`
-      : `cannot be reached (${causeCode(error) ?? (error instanceof Error ? error.message : 'unknown')})`
+      : `cannot be reached (${causeCode(error) ?? causeMessage(error)})`
   return new HomeserverError('homeserver_unavailable', `The homeserver at ${base.origin} ${why}`, {
     cause: error,
   })

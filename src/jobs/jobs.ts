@@ -3,6 +3,7 @@ import { type ConstructorOptions, fromKnex, type JobWithMetadata, PgBoss } from 
 import type { Logger } from 'pino'
 import { PosternError } from '../errors.ts'
 import { type JobData, type JobName, jobNames, queueOptions, schedules } from './queues.ts'
+import { withPrepareLock } from './store.ts'
 
 export type JobHandlers = { [Name in JobName]?: (data: JobData[Name]) => Promise<void> }
 
@@ -30,17 +31,19 @@ export interface Jobs {
 }
 
 /** Creates pg-boss's schema and our queues where they are missing, and updates their settings. */
-export async function prepareJobs(database: { knex: Knex }, log: Logger): Promise<void> {
-  const boss = createBoss(database.knex, log, { migrate: true })
-  await boss.start()
-  try {
-    for (const name of jobNames) {
-      await boss.createQueue(name, queueOptions)
-      await boss.updateQueue(name, queueOptions)
+export async function prepareJobs({ knex }: { knex: Knex }, log: Logger): Promise<void> {
+  await withPrepareLock(knex, async () => {
+    const boss = createBoss(knex, log, { migrate: true })
+    await boss.start()
+    try {
+      for (const name of jobNames) {
+        await boss.createQueue(name, queueOptions)
+        await boss.updateQueue(name, queueOptions)
+      }
+    } finally {
+      await boss.stop({ graceful: false })
     }
-  } finally {
-    await boss.stop({ graceful: false })
-  }
+  })
 }
 
 /** Jobs kept by pg-boss in the service's own database. Nothing runs in this process before `work`. */

@@ -31,7 +31,7 @@ export const queueOptions = {
   retryDelay: 1,
   retryBackoff: true,
   retryDelayMax: 300,
-  heartbeatSeconds: 15,
+  heartbeatSeconds: 10,
   expireInSeconds: 900,
   retentionSeconds: 60 * day,
   deleteAfterSeconds: day,

@@ -174,6 +174,7 @@ export async function startFakeHomeserver({
     user: (localpart) => users.get(localpart),
     devices: (localpart) => [...(users.get(localpart)?.devices.keys() ?? [])].sort(),
     async stop() {
+      if (!server.listening) return
       server.closeAllConnections()
       server.close()
       await once(server, 'close')

@@ -5,6 +5,7 @@ import { access, mkdir, mkdtemp, open, readFile, writeFile } from 'node:fs/promi
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { synapsePython } from './synapse-python.ts'
@@ -73,6 +74,7 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Runnin
   child.once('exit', () => process.off('exit', killWithUs))
   const log = () => readFile(logFile, 'utf8')
   await waitUntilHealthy(url, child, log)
+  if (!options.postgres) await waitForIndexes(join(dataFolder, 'homeserver.db'))
 
   return {
     url,
@@ -113,6 +115,8 @@ function homeserverConfig(
     macaroon_secret_key: 'macaroon-secret-of-tests',
     form_secret: 'form-secret-of-tests',
     report_stats: false,
+    // A new database gets its indexes in the background, one a second; some calls fail before that is done.
+    background_updates: { sleep_enabled: false },
     trusted_key_servers: [],
     suppress_key_server_warning: true,
     rc_login: { address: often, account: often },
@@ -175,6 +179,20 @@ async function waitUntilHealthy(url: string, child: ChildProcess, log: () => Pro
       throw new Error(`Synapse did not start:\n${(await log()).slice(-3000)}`)
     }
     await sleep(100)
+  }
+}
+
+async function waitForIndexes(sqliteFile: string): Promise<void> {
+  const database = new DatabaseSync(sqliteFile, { readOnly: true, timeout: 5_000 })
+  const deadline = Date.now() + 30_000
+  try {
+    const pending = database.prepare('select count(*) as count from background_updates')
+    while (pending.get()?.count !== 0) {
+      if (Date.now() > deadline) throw new Error('Synapse did not finish its indexes')
+      await sleep(100)
+    }
+  } finally {
+    database.close()
   }
 }
 
