@@ -231,3 +231,12 @@ export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promis
     hashes,
   ])
 }
+
+/** The scope of the session that a token belongs to, whatever the token's state. */
+export async function findScopeOfToken(db: Knex, hash: Buffer): Promise<string | undefined> {
+  const row = await db('tokens')
+    .join('sessions', 'sessions.id', 'tokens.session_id')
+    .where('tokens.hash', hash)
+    .first('sessions.scope')
+  return row?.scope
+}

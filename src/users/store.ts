@@ -215,3 +215,13 @@ export async function highestBcryptCost(db: Knex): Promise<number | undefined> {
   const cost = Number(row?.cost)
   return Number.isInteger(cost) ? cost : undefined
 }
+
+/** The user's confirmed address, the oldest where there are several. */
+export async function findConfirmedEmail(db: Knex, userId: string): Promise<string | undefined> {
+  const row = await db('user_emails')
+    .where('user_id', toUuid(userId))
+    .whereNotNull('confirmed_at')
+    .orderBy('created_at')
+    .first('email')
+  return row?.email
+}

@@ -1,6 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Knex } from 'knex'
-import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Clock } from '../../clock.ts'
 import type { Sessions } from '../../sessions/sessions.ts'
@@ -30,7 +29,6 @@ interface CodePayload {
 export interface CodeGrantDeps {
   db: Knex
   clock: Clock
-  provider: () => Provider
   sessions: Sessions
   startSession: StartSession
   tokens: TokenAnswers

@@ -1,15 +1,12 @@
-import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { BodyTooLargeError, readBody } from '../../server/door/read-body.ts'
 import { MAXIMUM_BODY } from './parse-body.ts'
 import { type RegistrationDeps, refused, registerClient } from './register-client.ts'
 
 /** `POST /oauth2/registration`: the raw body in, RFC 7591's answer out. It needs no body parser before it. */
-export function createRegistrationRoute(
-  deps: RegistrationDeps & { clientAddress(request: IncomingMessage): string },
-): (ctx: Context) => Promise<void> {
+export function createRegistrationRoute(deps: RegistrationDeps): (ctx: Context) => Promise<void> {
   return async (ctx) => {
-    const ip = deps.clientAddress(ctx.req)
+    const ip: string = ctx.state.ip
     const answer = await readBody(ctx.req, MAXIMUM_BODY)
       .then((body) => registerClient(deps, body, { ip }))
       .catch((error: unknown) => {

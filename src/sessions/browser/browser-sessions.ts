@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import { type AuditActor, recordAudit } from '../../audit/store.ts'
 import type { Clock } from '../../clock.ts'
@@ -24,11 +24,17 @@ export interface StartedBrowserSession {
 }
 
 export interface BrowserSessions {
-  /** Starts a session with a cookie of its own, whatever the browser sent (check 64), in the caller's transaction. */
+  /**
+   * Starts a session with a cookie of its own, whatever the browser sent (check 64), in the caller's transaction.
+   * The same form posted twice, even at once, gives the same session with the same cookie: whichever answer the
+   * browser keeps, it is signed in, and no second session is left behind.
+   * @param formId a secret that stands for the posted form and that nobody but this service can know
+   */
   start(
     trx: Knex,
     user: User,
     browser: { ip: string; userAgent?: string | undefined },
+    formId?: string,
   ): Promise<StartedBrowserSession>
   /**
    * The live session of a cookie and its user; undefined where it has ended or the user is deactivated. A locked
@@ -72,9 +78,9 @@ export function createBrowserSessions({ db, clock }: { db: Knex; clock: Clock })
   }
 
   return {
-    async start(trx, user, { ip, userAgent }) {
+    async start(trx, user, { ip, userAgent }, formId) {
       const at = clock.now()
-      const cookie = newCookie()
+      const cookie = formId ? createHmac('sha256', formId).update(user.id).digest('base64url') : newCookie()
       const session: BrowserSession = {
         id: newId(at),
         userId: user.id,
@@ -84,8 +90,14 @@ export function createBrowserSessions({ db, clock }: { db: Knex; clock: Clock })
         lastActiveIp: ip,
         userAgent: userAgent?.slice(0, MAX_USER_AGENT) ?? null,
       }
-      await store.insertBrowserSession(trx, { ...session, cookieHash: hashSecret(cookie) })
-      return { cookie, session }
+      const cookieHash = hashSecret(cookie)
+      if (await store.insertBrowserSession(trx, { ...session, cookieHash })) return { cookie, session }
+      const twin = await store.findByCookieHash(trx, cookieHash)
+      if (twin) return { cookie, session: twin.session }
+      // The form was posted before and its session has ended: an old form must not bring it back.
+      const fresh = newCookie()
+      await store.insertBrowserSession(trx, { ...session, cookieHash: hashSecret(fresh) })
+      return { cookie: fresh, session }
     },
 
     async find(cookie) {

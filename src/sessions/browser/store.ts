@@ -46,20 +46,26 @@ function toBrowserSession(row: BrowserSessionRow): BrowserSession {
   }
 }
 
+/** Returns false, and inserts nothing, where a session with this cookie exists already. */
 export async function insertBrowserSession(
   db: Knex,
   session: BrowserSession & { cookieHash: Buffer },
-): Promise<void> {
-  await db('browser_sessions').insert({
-    id: toUuid(session.id),
-    user_id: toUuid(session.userId),
-    cookie_hash: session.cookieHash,
-    created_at: session.createdAt,
-    authenticated_at: session.authenticatedAt,
-    last_active_at: session.lastActiveAt,
-    last_active_ip: session.lastActiveIp,
-    user_agent: session.userAgent,
-  })
+): Promise<boolean> {
+  const inserted: unknown[] = await db('browser_sessions')
+    .insert({
+      id: toUuid(session.id),
+      user_id: toUuid(session.userId),
+      cookie_hash: session.cookieHash,
+      created_at: session.createdAt,
+      authenticated_at: session.authenticatedAt,
+      last_active_at: session.lastActiveAt,
+      last_active_ip: session.lastActiveIp,
+      user_agent: session.userAgent,
+    })
+    .onConflict('cookie_hash')
+    .ignore()
+    .returning('id')
+  return inserted.length === 1
 }
 
 /** The live session of a cookie, with its user; none where the user is deactivated. */

@@ -1,0 +1,37 @@
+import type { PublicAddress } from '../server/public-address.ts'
+
+const METHODS = ['none', 'client_secret_basic', 'client_secret_post']
+
+/**
+ * What our own endpoints add to the library's metadata (RFC 8414, OpenID Connect Discovery, Matrix specification
+ * "OAuth 2.0 server metadata"; `account_management_*` from MSC4191). Synapse appends `?action=` to the account
+ * address, so that one must not have a query.
+ */
+export function ownMetadata(
+  address: PublicAddress,
+  { registration }: { registration: boolean },
+): Record<string, unknown> {
+  return {
+    ...(registration ? { registration_endpoint: address.url('oauth2/registration') } : {}),
+    revocation_endpoint: address.url('oauth2/revoke'),
+    revocation_endpoint_auth_methods_supported: METHODS,
+    introspection_endpoint: address.url('oauth2/introspect'),
+    introspection_endpoint_auth_methods_supported: METHODS,
+    userinfo_endpoint: address.url('oauth2/userinfo'),
+    end_session_endpoint: address.url('oauth2/logout'),
+    device_authorization_endpoint: address.url('oauth2/device'),
+    prompt_values_supported: ['none', 'login', 'consent'],
+    ui_locales_supported: ['en', 'de'],
+    account_management_uri: address.url('account'),
+    account_management_actions_supported: [
+      'org.matrix.profile',
+      'org.matrix.devices_list',
+      'org.matrix.device_view',
+      'org.matrix.device_delete',
+      'org.matrix.cross_signing_reset',
+      'org.matrix.sessions_list',
+      'org.matrix.session_view',
+      'org.matrix.session_end',
+    ],
+  }
+}

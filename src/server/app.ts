@@ -1,0 +1,236 @@
+import Router from '@koa/router'
+import Koa from 'koa'
+import compose from 'koa-compose'
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/index.ts'
+import type { Homeserver } from '../homeserver/client.ts'
+import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
+import { provisionUser } from '../homeserver/provisioning.ts'
+import type { Jobs } from '../jobs/jobs.ts'
+import type { Secrets } from '../keys/index.ts'
+import { createLimits } from '../limits/limits.ts'
+import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
+import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
+import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
+import { createRequestFacts } from '../oauth/grants/request-facts.ts'
+import { answerTemporary } from '../oauth/grants/temporary.ts'
+import { createTokenAnswers } from '../oauth/grants/token-answer.ts'
+import { createActivity } from '../oauth/introspection/activity.ts'
+import { createLookupBatch } from '../oauth/introspection/batch.ts'
+import { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
+import { createIntrospector } from '../oauth/introspection/introspector.ts'
+import { ownMetadata } from '../oauth/metadata.ts'
+import { createClientAuthentication } from '../oauth/provider/client-authentication.ts'
+import { selfTest } from '../oauth/provider/patches.ts'
+import { createProvider } from '../oauth/provider/provider.ts'
+import { addOAuthRoutes } from '../oauth/routes.ts'
+import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
+import { createSessions } from '../sessions/sessions.ts'
+import { createSessionStarter } from '../sessions/start.ts'
+import { createBrowser } from '../signin/browser.ts'
+import { addInteractionRoutes } from '../signin/interaction-routes.ts'
+import { createPasswordSignIn } from '../signin/password-sign-in.ts'
+import { createSignInForm } from '../signin/sign-in-form.ts'
+import type { Database } from '../storage/connection.ts'
+import { hashSecret } from '../tokens/format.ts'
+import { createRefresh } from '../tokens/refresh.ts'
+import { findScopeOfToken } from '../tokens/store.ts'
+import { createPasswords } from '../users/passwords.ts'
+import { createAssets, createViews } from '../views/index.ts'
+import { createCsrf } from './csrf.ts'
+import { createClientAddress } from './door/client-address.ts'
+import { createFrontDoor } from './front-door.ts'
+import { cors } from './middleware/cors.ts'
+import { errors } from './middleware/errors.ts'
+import { requestContext } from './middleware/request-context.ts'
+import { securityHeaders } from './middleware/security-headers.ts'
+import { createPages } from './pages.ts'
+import { publicAddress } from './public-address.ts'
+
+export interface AppDeps {
+  config: Config
+  secrets: Secrets
+  database: Database
+  homeserver: Homeserver
+  jobs: Jobs
+  clock: Clock
+  log: Logger
+}
+
+/** The composition root: everything is built here and handed on. */
+export async function createApp(deps: AppDeps) {
+  const { config, secrets, database, homeserver, jobs, clock, log } = deps
+  const db = database.knex
+  const address = publicAddress(config.http.public_url)
+  const { issuer, basePath } = address
+  const serverName = config.matrix.server_name
+  const cookieKeys = [secrets.derive('cookies').toString('base64url')]
+
+  const homeserverDeps = { knex: db, homeserver, clock, log }
+  const sessions = createSessions({
+    db,
+    clock,
+    queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
+    deleteQueuedDevices: (deletions) => deleteQueuedDevices({ ...homeserverDeps, jobs }, deletions),
+  })
+  const startSession = createSessionStarter({
+    db,
+    clock,
+    sessions,
+    absoluteLimit: config.sessions.absolute_limit,
+    provisionUser: (user) => provisionUser(homeserverDeps, user),
+    upsertDevice: (localpart, deviceId, displayName) =>
+      homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
+  })
+  const refresh = createRefresh({
+    db,
+    clock,
+    accessTokenTtlSeconds: config.tokens.access_token_ttl,
+    graceSeconds: config.tokens.refresh_grace,
+    endReplayedSession: async (trx, id) => {
+      const ended = await sessions.endWithin(trx, id, 'token_replay', { actor: 'client' })
+      return () => sessions.settle(ended ? [ended] : [])
+    },
+  })
+
+  const batch = createLookupBatch({ clientConfig: database.clientConfig, log })
+  const activity = createActivity({ db, clock, log })
+  const introspect = createIntrospector({ clock, batch, activity })
+
+  const limits = createLimits({ db, config: config.limits })
+  const passwords = createPasswords({ db, config: config.passwords })
+  const browserSessions = createBrowserSessions({ db, clock })
+  const browser = createBrowser({ browserSessions, address })
+  const passwordSignIn = createPasswordSignIn({ db, passwords, limits, clock, serverName })
+  const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
+
+  const views = createViews({ serviceName: config.branding.service_name ?? serverName, basePath, clock })
+  const csrf = createCsrf({
+    key: secrets.derive('csrf'),
+    address,
+    cookieName: address.secure ? '__Host-postern_form' : 'postern_form',
+  })
+  const pages = createPages({ views, csrf, signedInAs: browser.signedInAs })
+
+  const libraryCookies = address.secure
+    ? { interaction: '__Secure-postern_interaction', resume: '__Secure-postern_resume', secure: true }
+    : { interaction: 'postern_interaction', resume: 'postern_resume', secure: false }
+  const provider: Provider = createProvider({
+    db,
+    clock,
+    issuer,
+    signingKeys: secrets.signingKeys,
+    cookieKeys,
+    cookies: libraryCookies,
+    interactionUrl: (uid) => `${basePath}interaction/${uid}`,
+    metadata: ownMetadata(address, { registration: config.client_registration.enabled }),
+    signedIn: async (ctx) => {
+      const found = await browser.current(ctx)
+      if (!found || found.user.lockedAt) return undefined
+      const authenticatedAt = Math.floor(found.session.authenticatedAt.getTime() / 1000)
+      return { id: found.session.id, accountId: found.user.id, authenticatedAt }
+    },
+    renderError: (ctx, out) => {
+      const failure = { status: ctx.status, code: out.error, message: out.error_description ?? out.error }
+      pages.failure(ctx, failure)
+    },
+  })
+  await selfTest(provider)
+  provider.on('server_error', (ctx, error) => {
+    ctx.state.serverError = error
+    log.error({ err: error, requestId: ctx.state.requestId }, 'provider.failed')
+  })
+
+  const facts = createRequestFacts({ db })
+  const tokens = createTokenAnswers({
+    provider: () => provider,
+    accessTokenTtl: config.tokens.access_token_ttl,
+  })
+  const refreshGrant = createRefreshGrant({
+    refresh,
+    findScope: (token) => findScopeOfToken(db, hashSecret(token)),
+  })
+  const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, startSession, tokens, facts })
+  const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts })
+  provider.registerGrantType('authorization_code', answerTemporary(codeGrant), [
+    'code',
+    'code_verifier',
+    'redirect_uri',
+  ])
+  provider.registerGrantType('refresh_token', answerTemporary(refreshGrant.confidentialRefresh), [
+    'refresh_token',
+    'scope',
+  ])
+  provider.registerGrantType('client_credentials', answerTemporary(clientGrant), ['scope'])
+
+  const library = compose(provider.middleware)
+  const router = new Router()
+  addOAuthRoutes(router, {
+    db,
+    sessions,
+    publicRefresh: refreshGrant.publicRefresh,
+    library: library as never,
+    authenticate: createClientAuthentication(provider),
+    introspect,
+    registration: config.client_registration.enabled
+      ? {
+          db,
+          clock,
+          allowInsecureUris: config.client_registration.allow_insecure_uris,
+          validateMetadata: (metadata) => {
+            const Client = provider.Client as unknown as new (metadata: object) => object
+            void new Client(metadata)
+          },
+          limit: (ip) => limits.registration.take(ip),
+        }
+      : undefined,
+    issuer,
+    serverName,
+  })
+  addInteractionRoutes(router, {
+    db,
+    clock,
+    provider: () => provider,
+    pages,
+    browser,
+    signIn,
+    serverName,
+    basePath,
+  })
+
+  const assets = createAssets({ basePath: '/' })
+  router.get('/assets/:name', (ctx) => {
+    const asset = assets.serve(ctx.path)
+    if (!asset) return
+    ctx.set(asset.headers)
+    ctx.type = asset.type
+    ctx.body = asset.body
+  })
+  router.get('/health', (ctx) => {
+    ctx.body = 'ok'
+  })
+  router.get('/ready', async (ctx) => {
+    await db.raw('select 1')
+    ctx.body = 'ready'
+  })
+
+  const app = new Koa({ proxy: true, keys: cookieKeys })
+  const clientAddress = createClientAddress({ trustedProxies: config.http.trusted_proxies })
+  app.use(requestContext({ clientAddress, clock, log }))
+  app.use(securityHeaders({ secure: address.secure }))
+  app.use(cors())
+  app.use(errors({ pages, log }))
+  app.use(router.routes())
+  app.use(library as never)
+  app.on('error', (error) => log.error({ err: error }, 'request.unanswered'))
+
+  const introspection =
+    config.matrix.secret === undefined
+      ? undefined
+      : createHomeserverIntrospection({ secret: config.matrix.secret, introspect, log })
+  const handler = createFrontDoor({ address, introspection, handle: app.callback() })
+
+  return { handler, activity, batch, close: () => batch.close() }
+}

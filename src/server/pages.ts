@@ -1,0 +1,133 @@
+import type { Context } from 'koa'
+import { PosternError } from '../errors.ts'
+import { parseForm } from '../oauth/form.ts'
+import {
+  chooseLocale,
+  type Locale,
+  type PageData,
+  type PageForm,
+  type PageName,
+  type Views,
+} from '../views/index.ts'
+import { type Csrf, CsrfError, type VerifiedForm } from './csrf.ts'
+import { readBody } from './door/read-body.ts'
+import { allowFormActions } from './middleware/security-headers.ts'
+
+const MAX_FORM_BYTES = 64 * 1024
+
+export interface RenderPage {
+  status?: number
+  /** Where else the page's forms may lead, as CSP sources: the app's redirect URI. */
+  formActions?: readonly string[]
+  /** What the app asked for, before what the browser prefers. */
+  uiLocales?: string | undefined
+}
+
+/** A posted form that was checked to be ours. */
+export interface PostedForm extends VerifiedForm {
+  fields: ReadonlyMap<string, string>
+}
+
+/** Where an app is, as a source of a Content-Security-Policy. */
+export function formActionOf(redirectUri: string): string {
+  const { protocol, origin } = new URL(redirectUri)
+  return protocol === 'http:' || protocol === 'https:' ? origin : protocol
+}
+
+type ErrorKind = 'bad_request' | 'client_mismatch' | 'expired' | 'forbidden' | 'internal' | 'not_found'
+
+function errorKind({ status, code }: { status: number; code: string }): ErrorKind {
+  if (status >= 500) return 'internal'
+  if (code === 'not_found') return 'not_found'
+  if (code === 'form_expired') return 'forbidden'
+  if (code === 'interaction_expired') return 'expired'
+  return code === 'invalid_client' || code === 'invalid_redirect_uri' ? 'client_mismatch' : 'bad_request'
+}
+
+/** Rendering pages and reading the forms on them, the same for every route. */
+export function createPages({
+  views,
+  csrf,
+  signedInAs,
+}: {
+  views: Views
+  csrf: Csrf
+  /** What binds a form to who is signed in: the browser session's ID, or nothing. */
+  signedInAs: (ctx: Context) => Promise<string>
+}) {
+  function locale(ctx: Context, uiLocales?: string): Locale {
+    return chooseLocale(uiLocales ?? ctx.state.uiLocales, ctx.get('Accept-Language'))
+  }
+
+  /** Answers with a page. */
+  function render<Name extends PageName>(
+    ctx: Context,
+    name: Name,
+    data: PageData[Name],
+    options: RenderPage = {},
+  ): void {
+    const chosen = locale(ctx, options.uiLocales)
+    ctx.status = options.status ?? 200
+    ctx.type = 'html'
+    ctx.set('Content-Language', chosen)
+    ctx.vary('Accept-Language')
+    // Pages show who is signed in and carry tokens: neither a proxy nor the back button may keep them.
+    ctx.set('Cache-Control', 'no-store')
+    if (options.formActions) allowFormActions(ctx, options.formActions)
+    ctx.body = views.render(name, data, { locale: chosen, cspNonce: ctx.state.cspNonce, path: ctx.path })
+  }
+
+  /** The head of a form on a page that is about to be rendered. */
+  async function form(ctx: Context, action: string, next?: string): Promise<PageForm> {
+    return { action, csrf: csrf.token(ctx, await signedInAs(ctx)), next }
+  }
+
+  /**
+   * Reads a posted form and makes sure that it is ours, and that who is signed in is still who it was shown to.
+   * @param options.signIn lets through a form that was shown before someone signed in: a sign-in form may arrive
+   *   when its twin has just signed the browser in, which is harmless; the caller lets it do nothing else
+   * @throws CsrfError, InvalidFormError, BodyTooLargeError
+   */
+  async function readForm(ctx: Context, { signIn = false } = {}): Promise<PostedForm> {
+    if (!ctx.is('application/x-www-form-urlencoded')) {
+      throw new PosternError('invalid_request', 'Forms are posted as application/x-www-form-urlencoded', {
+        status: 415,
+      })
+    }
+    const { values } = parseForm(await readBody(ctx.req, MAX_FORM_BYTES))
+    const who = await signedInAs(ctx)
+    const verified = csrf.verify(ctx, values.get('csrf'), who)
+    if (verified.anonymous && who !== '' && !signIn) throw new CsrfError('shown before the sign-in')
+    return { ...verified, fields: values }
+  }
+
+  /** The page that an error becomes. */
+  function failure(
+    ctx: Context,
+    failed: { status: number; code: string; message: string; retryAfterSeconds?: number },
+  ): void {
+    if (failed.status === 503 || failed.status === 429) {
+      const retryUrl = ctx.method === 'GET' ? (ctx.req as { originalUrl?: string }).originalUrl : undefined
+      render(
+        ctx,
+        'busy',
+        { retryAfterSeconds: failed.retryAfterSeconds ?? 5, retryUrl },
+        { status: failed.status },
+      )
+      return
+    }
+    const kind = errorKind(failed)
+    const data: PageData['error'] = {
+      status: failed.status,
+      heading: `error_page.${kind}.heading` as const,
+      // What an app did wrong is told in the protocol's own words: it is for whoever makes the app.
+      message: kind === 'bad_request' ? { text: failed.message } : (`error_page.${kind}.message` as const),
+      requestId: ctx.state.requestId as string,
+    }
+    render(ctx, 'error', data, { status: failed.status })
+  }
+
+  return { render, form, readForm, failure, locale }
+}
+
+export type Pages = ReturnType<typeof createPages>

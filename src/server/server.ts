@@ -1,0 +1,70 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/index.ts'
+import { createHomeserver } from '../homeserver/client.ts'
+import { homeserverJobHandlers } from '../homeserver/job-handlers.ts'
+import { createNoHomeserver } from '../homeserver/no-homeserver.ts'
+import { createJobs } from '../jobs/jobs.ts'
+import { loadSecrets } from '../keys/index.ts'
+import { syncConfiguredClients } from '../oauth/clients/configured-clients.ts'
+import { holdServerLock, openDatabase } from '../storage/connection.ts'
+import { migrate } from '../storage/migrate.ts'
+import { createApp } from './app.ts'
+import { type Listening, listen } from './listen.ts'
+
+const DRAIN_MS = 20_000
+const FLUSH_MS = 5000
+
+export interface RunningServer {
+  /** Where it listens, as URLs. */
+  listening: string[]
+  /** Stops accepting, lets requests finish, writes what is in memory. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the whole service: database, migrations, jobs, pages and endpoints.
+ * @throws ConfigError, KeyError, StorageError or ListenError, each of which says what to do
+ */
+export async function startServer(
+  config: Config,
+  { log, clock }: { log: Logger; clock: Clock },
+): Promise<RunningServer> {
+  const secrets = await loadSecrets(config, clock)
+  const database = await openDatabase(config, { log })
+  const closing: (() => Promise<unknown>)[] = [() => database.close()]
+  const close = async () => {
+    for (const step of closing.splice(0).reverse())
+      await step().catch((err) => log.error({ err }, 'stop.failed'))
+  }
+  try {
+    await holdServerLock(database)
+    await migrate(database.knex)
+    const jobs = createJobs({ database, log })
+    await jobs.prepare()
+    await syncConfiguredClients(database.knex, config.clients, clock)
+
+    const { endpoint, secret, request_timeout: timeoutSeconds } = config.matrix
+    const homeserver =
+      endpoint && secret
+        ? createHomeserver({ endpoint, secret, timeoutSeconds, fetch })
+        : createNoHomeserver()
+    const app = await createApp({ config, secrets, database, homeserver, jobs, clock, log })
+    closing.push(() => app.close())
+    const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)
+    closing.push(async () => {
+      clearInterval(flushing)
+      await app.activity.flush()
+    })
+    await jobs.work(homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }))
+    closing.push(() => jobs.close())
+
+    const listeners: Listening[] = []
+    for (const where of config.http.listeners) listeners.push(await listen(where, app.handler))
+    closing.push(() => Promise.all(listeners.map((one) => one.close(DRAIN_MS))))
+    return { listening: listeners.map(({ host, port }) => `http://${host}:${port}`), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,0 +1,168 @@
+import type Router from '@koa/router'
+import type { Knex } from 'knex'
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { recordAudit } from '../audit/store.ts'
+import type { Clock } from '../clock.ts'
+import { clientName } from '../oauth/clients/clients.ts'
+import { findClient } from '../oauth/clients/store.ts'
+import { assertAllowedFor } from '../oauth/scope-policy.ts'
+import { InvalidScopeError } from '../oauth/scopes.ts'
+import { CsrfError } from '../server/csrf.ts'
+import { formActionOf, type Pages, type PostedForm } from '../server/pages.ts'
+import { findLiveByDevice } from '../sessions/store.ts'
+import type { User } from '../users/store.ts'
+import type { DeviceSummary } from '../views/index.ts'
+import type { Browser, Current } from './browser.ts'
+import { clientSummary, scopeWords } from './client-summary.ts'
+import { type Interaction, loadInteraction, nextStep, usernameFromHint } from './interaction.ts'
+import type { SignInAgain, SignInForm } from './sign-in-form.ts'
+
+export interface InteractionDeps {
+  db: Knex
+  clock: Clock
+  provider: () => Provider
+  pages: Pages
+  browser: Browser
+  signIn: SignInForm
+  serverName: string
+  basePath: string
+}
+
+type Result = Parameters<Provider['interactionResult']>[2]
+
+/** The page of an authorization request: sign in, then consent, then back to the app. */
+export function addInteractionRoutes(router: Router, deps: InteractionDeps): void {
+  const { db, clock, provider, pages, browser, signIn, serverName, basePath } = deps
+  const urlOf = (interaction: Interaction) => `${basePath}interaction/${interaction.uid}`
+  const mxid = (user: User) => `@${user.localpart}:${serverName}`
+  const formActions = (interaction: Interaction) => [formActionOf(interaction.redirectUri)]
+
+  async function finish(ctx: Context, result: Result): Promise<void> {
+    ctx.redirect(await provider().interactionResult(ctx.req, ctx.res, result))
+    // Never 307: it would repeat the POST, password included, at the next address (RFC 9700 §4.12).
+    ctx.status = 303
+  }
+
+  async function showSignIn(
+    ctx: Context,
+    interaction: Interaction,
+    { again, reauthenticate }: { again?: SignInAgain; reauthenticate?: Current | undefined } = {},
+  ): Promise<void> {
+    const locale = pages.locale(ctx, interaction.uiLocales)
+    const switching = ctx.query.switch === '1' ? '?switch=1' : ''
+    if (again?.retryAfterSeconds) ctx.set('Retry-After', String(again.retryAfterSeconds))
+    const data = {
+      form: await pages.form(ctx, `${urlOf(interaction)}${switching}`),
+      username: again?.username ?? usernameFromHint(interaction.loginHint, serverName),
+      errors: again?.errors,
+      notice: again?.notice ?? (reauthenticate ? ('reauthenticate' as const) : undefined),
+      client: clientSummary(interaction.client, locale, interaction.redirectUri),
+      reauthenticateAs: reauthenticate && { mxid: mxid(reauthenticate.user) },
+      cancel: true,
+    }
+    const options = { status: again?.status ?? 200, formActions: formActions(interaction) }
+    pages.render(ctx, 'sign-in', data, { ...options, uiLocales: interaction.uiLocales })
+  }
+
+  /** The device that the app asks for, and the other app that would lose it (invariant 3). */
+  async function deviceOf(
+    interaction: Interaction,
+    user: User,
+    locale: string,
+  ): Promise<DeviceSummary | undefined> {
+    const id = interaction.scope.deviceId
+    if (!id) return undefined
+    const older = await findLiveByDevice(db, user.id, id)
+    if (!older || older.clientId === interaction.client.clientId) return { id }
+    const holder = older.clientId === null ? undefined : await findClient(db, older.clientId)
+    return { id, replacesOtherApp: (holder && clientName(holder.metadata, locale)) ?? true }
+  }
+
+  async function showConsent(ctx: Context, interaction: Interaction, user: User): Promise<void> {
+    const locale = pages.locale(ctx, interaction.uiLocales)
+    const data = {
+      form: await pages.form(ctx, urlOf(interaction)),
+      client: clientSummary(interaction.client, locale, interaction.redirectUri),
+      user: { mxid: mxid(user) },
+      device: await deviceOf(interaction, user, locale),
+      scopes: scopeWords(interaction.scope),
+    }
+    pages.render(ctx, 'consent', data, {
+      formActions: formActions(interaction),
+      uiLocales: interaction.uiLocales,
+    })
+  }
+
+  /** What the library needs to know of whoever is signed in. */
+  function loginOf({ session, user }: Current): Result {
+    const ts = Math.floor(session.authenticatedAt.getTime() / 1000)
+    return { login: { accountId: user.id, ts, remember: true }, create: {} }
+  }
+
+  /** The consent page, or straight back to the app where the operator skips it or the user may not. */
+  async function consentOrFinish(ctx: Context, interaction: Interaction, current: Current): Promise<void> {
+    try {
+      assertAllowedFor(current.user, interaction.scope, interaction.client)
+    } catch (error) {
+      if (!(error instanceof InvalidScopeError)) throw error
+      return finish(ctx, { error: 'invalid_scope', error_description: error.message })
+    }
+    const skip = interaction.client.metadata.skip_consent && !interaction.consentAsked
+    if (skip) return finish(ctx, loginOf(current))
+    return showConsent(ctx, interaction, current.user)
+  }
+
+  async function approve(ctx: Context, interaction: Interaction, current: Current): Promise<void> {
+    assertAllowedFor(current.user, interaction.scope, interaction.client)
+    const Grant = provider().Grant
+    const grant = new Grant({ accountId: current.user.id, clientId: interaction.client.clientId })
+    grant.addOIDCScope(interaction.scope.requested)
+    const grantId = await grant.save()
+    await recordAudit(db, clock.now(), {
+      event: 'consent.given',
+      actor: 'user',
+      actorUserId: current.user.id,
+      userId: current.user.id,
+      clientId: interaction.client.clientId,
+      ip: ctx.state.ip,
+      details: { scope: interaction.scope.requested },
+    })
+    await finish(ctx, { ...loginOf(current), consent: { grantId } })
+  }
+
+  async function attemptSignIn(ctx: Context, interaction: Interaction, form: PostedForm): Promise<void> {
+    const current = await browser.current(ctx)
+    const reauthenticate =
+      ctx.query.switch !== '1' && nextStep(interaction, current) === 'reauthenticate' ? current : undefined
+    const result = await signIn(ctx, form, reauthenticate?.user.localpart)
+    if ('again' in result) return showSignIn(ctx, interaction, { again: result.again, reauthenticate })
+    ctx.redirect(urlOf(interaction))
+    ctx.status = 303
+  }
+
+  router.get('/interaction/:uid', async (ctx) => {
+    const interaction = await loadInteraction(ctx, provider(), db)
+    const current = await browser.current(ctx)
+    const step = ctx.query.switch === '1' ? 'sign-in' : nextStep(interaction, current)
+    if (step === 'reauthenticate') return showSignIn(ctx, interaction, { reauthenticate: current })
+    if (step === 'sign-in' || !current) return showSignIn(ctx, interaction)
+    return consentOrFinish(ctx, interaction, current)
+  })
+
+  router.post('/interaction/:uid', async (ctx) => {
+    const interaction = await loadInteraction(ctx, provider(), db)
+    const form = await pages.readForm(ctx, { signIn: true })
+    const action = form.fields.get('action')
+    if (action === undefined) return attemptSignIn(ctx, interaction, form)
+    const current = await browser.current(ctx)
+    if (form.anonymous && current && action !== 'cancel') throw new CsrfError('shown before the sign-in')
+    if (action === 'cancel')
+      return finish(ctx, { error: 'access_denied', error_description: 'The user said no' })
+    if (action === 'continue' && current && nextStep(interaction, current) === 'consent') {
+      return approve(ctx, interaction, current)
+    }
+    ctx.redirect(`${urlOf(interaction)}${action === 'switch' ? '?switch=1' : ''}`)
+    ctx.status = 303
+  })
+}

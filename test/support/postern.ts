@@ -1,0 +1,99 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Knex } from 'knex'
+import { pino } from 'pino'
+import { stringify } from 'yaml'
+import { type Config, loadConfig } from '../../src/config/index.ts'
+import { startServer } from '../../src/server/server.ts'
+import { createTestClock, type TestClock } from './clock.ts'
+import { createTestDatabase } from './database.ts'
+import { type FakeHomeserver, startFakeHomeserver } from './fake-homeserver.ts'
+
+export const HOMESERVER_SECRET = 'secret shared with the homeserver'
+
+/** A running service on a database of its own, with a homeserver that the test controls. */
+export interface TestPostern {
+  /** The public address, ending with a slash. */
+  url: string
+  config: Config
+  clock: TestClock
+  db: Knex
+  homeserver: FakeHomeserver
+  /** Every line that was logged so far. */
+  logged: string[]
+  close(): Promise<void>
+}
+
+/** A free port of this machine. Another process could take it before we do, which no test has seen. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+export interface PosternOptions {
+  /** Merged over the test's defaults, a section at a time. */
+  config?: Record<string, object>
+  /** The path of the public address, such as `auth/`. */
+  path?: string
+  /** A homeserver other than the fake one. */
+  homeserver?: { endpoint: string; secret: string; serverName: string }
+  clock?: TestClock
+}
+
+export async function startPostern({
+  config = {},
+  path = '',
+  homeserver,
+  clock = createTestClock(),
+}: PosternOptions = {}): Promise<TestPostern> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
+  const database = await createTestDatabase()
+  const fake = await startFakeHomeserver({ secret: HOMESERVER_SECRET })
+  const port = await freePort()
+  const url = `http://localhost:${port}/${path}`
+  const defaults: Record<string, object> = {
+    http: { public_url: url, listeners: [{ host: 'localhost', port }] },
+    database: { uri: database.uri },
+    matrix: {
+      server_name: homeserver?.serverName ?? 'localhost.test',
+      endpoint: homeserver?.endpoint ?? fake.url,
+      secret: homeserver?.secret ?? HOMESERVER_SECRET,
+      request_timeout: 2,
+    },
+    client_registration: { allow_insecure_uris: true },
+  }
+  const merged: Record<string, unknown> = { data_folder: folder }
+  for (const section of new Set([...Object.keys(defaults), ...Object.keys(config)])) {
+    const given = config[section]
+    merged[section] = Array.isArray(given) ? given : { ...defaults[section], ...given }
+  }
+  const file = join(folder, 'postern.yaml')
+  await writeFile(file, stringify(merged))
+  const loaded = await loadConfig({ file, env: {}, cwd: folder })
+
+  const logged: string[] = []
+  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
+  const server = await startServer(loaded, { log, clock })
+  return {
+    url,
+    config: loaded,
+    clock,
+    db: database.knex,
+    homeserver: fake,
+    logged,
+    async close() {
+      await server.close()
+      await fake.stop()
+      await database.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
