@@ -15,7 +15,7 @@ import { createAccounts } from '../../src/users/accounts.ts'
 import { createAddUser } from '../../src/users/add-user.ts'
 import { createChangePassword } from '../../src/users/change-password.ts'
 import { createPasswords } from '../../src/users/passwords.ts'
-import { createTestClock } from './test-clock.ts'
+import { createStillClock } from './still-clock.ts'
 
 export const GOOD_PASSWORD = 'tulip kettle harbour'
 export const OPERATOR = { actor: 'operator' } as const
@@ -34,7 +34,7 @@ export function createAccountsWorld(
     limits?: Parameters<typeof limitsSection.parse>[0]
   } = {},
 ) {
-  const clock = createTestClock()
+  const clock = createStillClock()
   const jobs = createJobs({ database: { knex: db }, log: pino({ level: 'silent' }) })
   const passwords = createPasswords({ db, config: passwordsSection.parse(passwordSettings) })
   const limits = createLimits({ db, config: limitsSection.parse(limitSettings) })
