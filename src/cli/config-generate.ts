@@ -98,13 +98,10 @@ function explain(
     'Put this into homeserver.yaml (if Synapse is on another machine, write the public address as endpoint):',
   )
   say('')
-  for (const line of stringify(
-    { matrix_authentication_service: { enabled: true, endpoint, secret } },
-    { lineWidth: 0 },
-  )
-    .trimEnd()
-    .split('\n'))
-    say(line)
+  const stanza = { matrix_authentication_service: { enabled: true, endpoint, secret } }
+  // Quoted, because YAML 1.1, which Synapse reads, takes more words for numbers.
+  const text = stringify(stanza, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' })
+  for (const line of text.trimEnd().split('\n')) say(line)
   say('')
   if (settings.conflicts.length > 0)
     say(`Remove from homeserver.yaml, or Synapse does not start: ${settings.conflicts.join(', ')}`)

@@ -12,6 +12,10 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   // What a failed connection throws has its words in `errors` only.
   const text = error.message || (error instanceof AggregateError ? messageOf(error.errors[0]) : error.name)
-  const line = text.split('\n')[0]!
-  return error instanceof PosternError ? line : `Failed: ${line}`
+  if (error instanceof PosternError) return firstLine(error.detail ? `${text} (${error.detail})` : text)
+  return `Failed: ${firstLine(text)}`
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]!
 }

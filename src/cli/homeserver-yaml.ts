@@ -57,7 +57,7 @@ export async function readHomeserverYaml(path: string): Promise<HomeserverSettin
   let content: unknown
   try {
     // Synapse reads YAML 1.1, where yes and no are true and false.
-    content = parse(text, { version: '1.1', logLevel: 'silent' })
+    content = parse(text, { version: '1.1', logLevel: 'error' })
   } catch (error) {
     throw new PosternError('homeserver_yaml', `${path}: is not valid YAML`, { cause: error })
   }

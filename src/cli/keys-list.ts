@@ -16,7 +16,8 @@ export function addKeysList(parent: Command, { terminal, config }: Context): voi
         file: basename(path),
         signs: files.findIndex((other) => other.key.alg === alg) === index,
       }))
-      if (keys.length === 0) terminal.note('There are no signing keys yet: the first start of the server makes them.')
+      if (keys.length === 0)
+        terminal.note('There are no signing keys yet: the first start of the server makes them.')
       if (json) terminal.print(JSON.stringify(keys, null, 2))
       else
         for (const { kid, alg, file, signs } of keys)

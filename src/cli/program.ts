@@ -1,12 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { addClientAdd } from './client-add.ts'
+import { addClientList } from './client-list.ts'
 import { addConfigCheck } from './config-check.ts'
 import { addConfigGenerate } from './config-generate.ts'
 import { createContext } from './context.ts'
 import { addDatabaseMigrate } from './database-migrate.ts'
 import { reportError } from './errors.ts'
 import { addKeysList } from './keys-list.ts'
+import { addServer } from './server.ts'
 import type { Terminal } from './terminal.ts'
+import { addUserAdd } from './user-add.ts'
+import { addUserDeactivate } from './user-deactivate.ts'
+import { addUserList } from './user-list.ts'
+import { addUserLock } from './user-lock.ts'
+import { addUserReactivate } from './user-reactivate.ts'
+import { addUserSessions } from './user-sessions.ts'
+import { addUserSetAdmin } from './user-set-admin.ts'
+import { addUserSetPassword } from './user-set-password.ts'
+import { addUserUnlock } from './user-unlock.ts'
 
 /** Runs one command and returns its exit code. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -34,12 +46,29 @@ function createProgram(terminal: Terminal): Command {
     })
   const context = createContext(terminal, () => program.opts<{ config?: string }>().config)
 
+  addServer(program, context)
+
   const config = program.command('config').description('write or check the configuration')
   addConfigGenerate(config, context)
   addConfigCheck(config, context)
 
   const database = program.command('database').description('look after the database')
   addDatabaseMigrate(database, context)
+
+  const user = program.command('user').description('look after the users')
+  addUserAdd(user, context)
+  addUserSetPassword(user, context)
+  addUserSetAdmin(user, context)
+  addUserLock(user, context)
+  addUserUnlock(user, context)
+  addUserDeactivate(user, context)
+  addUserReactivate(user, context)
+  addUserList(user, context)
+  addUserSessions(user, context)
+
+  const client = program.command('client').description('look after the OAuth clients')
+  addClientList(client, context)
+  addClientAdd(client, context)
 
   const keys = program.command('keys').description('look after the signing keys')
   addKeysList(keys, context)

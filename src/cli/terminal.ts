@@ -20,11 +20,16 @@ export function systemTerminal(): Terminal {
   return {
     env: process.env,
     cwd: process.cwd(),
-    print: (line) => void process.stdout.write(`${line}\n`),
-    note: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => void process.stdout.write(`${harmless(line)}\n`),
+    note: (line) => void process.stderr.write(`${harmless(line)}\n`),
     askSecret,
     readInput: () => text(process.stdin),
   }
+}
+
+/** Strangers choose names that end up here: control and direction characters must not steer the terminal. */
+function harmless(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}|[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd')
 }
 
 async function askSecret(question: string): Promise<string> {

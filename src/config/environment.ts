@@ -32,7 +32,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): { overrides: Override[]
     } else if (option.schema instanceof z.ZodString) overrides.push({ option, value })
     else {
       try {
-        overrides.push({ option, value: parse(value, { logLevel: 'silent', stringKeys: true }) as unknown })
+        overrides.push({ option, value: parse(value, { logLevel: 'error', stringKeys: true }) as unknown })
       } catch {
         problems.push(`environment variable ${name}: is not valid YAML; write ${option.meta.write} instead`)
       }

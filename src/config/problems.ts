@@ -11,12 +11,15 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], locate: Loca
   return issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => line([...issue.path, key], unknownKey(issue.path, key), locate))
-    const what = describe(issue)
-    const write = unwrap(schemaAt(configSchema, issue.path) ?? configSchema).meta.write
-    return [
-      line(issue.path, what.includes('; ') || !write ? what : `${what}; write ${write} instead`, locate),
-    ]
+    return [line(issue.path, explainIssue(issue, configSchema), locate)]
   })
+}
+
+/** What is wrong and what to write instead, for an issue with a value of the schema. */
+export function explainIssue(issue: z.core.$ZodIssue, root: z.core.$ZodType): string {
+  const what = describe(issue)
+  const { write } = unwrap(schemaAt(root, issue.path) ?? root).meta
+  return what.includes('; ') || !write ? what : `${what}; write ${write} instead`
 }
 
 /** A problem as one line. */

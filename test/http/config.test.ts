@@ -126,7 +126,7 @@ describe('errors', () => {
   test('never repeat a secret', async () => {
     const yaml = 'matrix: {secret: hunter2}\ndatabase: {uri: "mysql://hunter2"}\nsecrets: {master: hunter2}'
     const found = await problems(yaml, { POSTERN_CLIENTS: '[{client_secret: hunter2' })
-    expect(found).toHaveLength(5)
+    expect(found).toHaveLength(4)
     expect(found.join('\n')).not.toContain('hunter2')
   })
 })
@@ -164,6 +164,12 @@ describe('the environment', () => {
   test('a wrong value names its variable', async () => {
     expect(await problems('', { POSTERN_HTTP__PUBLIC_URL: 'ftp://a.example' })).toEqual([
       'environment variable POSTERN_HTTP__PUBLIC_URL: http.public_url: is not an http or https address; write an address such as https://auth.example.org/ instead',
+    ])
+  })
+
+  test('a variable that is no YAML is an error', async () => {
+    expect(await problems('', { POSTERN_HTTP__LISTENERS: '[{port: 1' })).toEqual([
+      'environment variable POSTERN_HTTP__LISTENERS: is not valid YAML; write a list such as [{ host: localhost, port: 8080 }] instead',
     ])
   })
 

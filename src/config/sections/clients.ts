@@ -11,7 +11,7 @@ const GRANT_TYPES = [
 const ALGORITHMS = ['RS256', 'ES256'] as const
 
 /** The shortest client secret that is accepted: 16 characters, since guesses at it are not slowed down much. */
-export const CLIENT_SECRET_MINIMUM = 16
+const CLIENT_SECRET_MINIMUM = 16
 
 /** An absolute URI without fragment (RFC 6749 §3.1.2) and not of a scheme that runs in the browser's page. */
 const redirectUri = z
@@ -30,7 +30,8 @@ const redirectUris = z
   .meta({ type: 'list of addresses', write: 'a list such as [https://app.example.org/callback]' })
   .default([])
 
-const client = z
+/** One client. */
+export const clientSchema = z
   .strictObject({
     // RFC 6749 appendix A.1: printable ASCII.
     client_id: text
@@ -106,7 +107,7 @@ const client = z
 
 /** Apps that the operator names here instead of letting them register themselves. */
 export const clientsSection = z
-  .array(client)
+  .array(clientSchema)
   .superRefine((clients, ctx) => {
     const seen = new Set<string>()
     for (const [index, { client_id }] of clients.entries()) {
@@ -126,4 +127,4 @@ export const clientsSection = z
     description: 'Apps that you name yourself. Apps that register themselves need no entry.',
   })
 
-export type ClientConfig = Omit<z.output<typeof client>, 'client_secret_file'>
+export type ClientConfig = Omit<z.output<typeof clientSchema>, 'client_secret_file'>

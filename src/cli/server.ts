@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import { systemClock } from '../clock.ts'
+import type { Context } from './context.ts'
+import { serverLog } from './log.ts'
+
+export function addServer(program: Command, { config }: Context): void {
+  program
+    .command('server')
+    .description('run the service')
+    .action(async () => {
+      const loaded = await config()
+      const log = serverLog(loaded.log.level)
+      const signal = firstSignal()
+      // Only here: the other commands need not wait until the whole service is loaded.
+      const { startServer } = await import('../server/server.ts')
+      const server = await startServer(loaded, { log, clock: systemClock })
+      log.info({ signal: await signal }, 'server.stopping')
+      await server.close()
+    })
+}
+
+/**
+ * The first SIGTERM or SIGINT, listened for from now on: one that comes during the start is not lost. A second one
+ * ends the process at once, as it does without us.
+ */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const signals = ['SIGTERM', 'SIGINT'] as const
+    const onSignal = (signal: NodeJS.Signals) => {
+      for (const each of signals) process.off(each, onSignal)
+      resolve(signal)
+    }
+    for (const each of signals) process.on(each, onSignal)
+  })
+}
