@@ -37,6 +37,8 @@ import type { Database } from '../storage/connection.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { createRefresh } from '../tokens/refresh.ts'
 import { findScopeOfToken } from '../tokens/store.ts'
+import { createAccounts } from '../users/accounts.ts'
+import { createAddUser } from '../users/add-user.ts'
 import { createPasswords } from '../users/passwords.ts'
 import { createAssets, createViews } from '../views/index.ts'
 import { createCsrf } from './csrf.ts'
@@ -232,5 +234,9 @@ export async function createApp(deps: AppDeps) {
       : createHomeserverIntrospection({ secret: config.matrix.secret, introspect, log })
   const handler = createFrontDoor({ address, introspection, handle: app.callback() })
 
-  return { handler, activity, batch, close: () => batch.close() }
+  const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
+  const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
+  return { handler, activity, addUser, accounts, sessions, close: () => batch.close() }
 }
+
+export type App = Awaited<ReturnType<typeof createApp>>

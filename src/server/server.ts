@@ -9,13 +9,14 @@ import { loadSecrets } from '../keys/index.ts'
 import { syncConfiguredClients } from '../oauth/clients/configured-clients.ts'
 import { holdServerLock, openDatabase } from '../storage/connection.ts'
 import { migrate } from '../storage/migrate.ts'
-import { createApp } from './app.ts'
+import { type App, createApp } from './app.ts'
 import { type Listening, listen } from './listen.ts'
 
 const DRAIN_MS = 20_000
 const FLUSH_MS = 5000
 
 export interface RunningServer {
+  app: App
   /** Where it listens, as URLs. */
   listening: string[]
   /** Stops accepting, lets requests finish, writes what is in memory. */
@@ -62,7 +63,7 @@ export async function startServer(
     const listeners: Listening[] = []
     for (const where of config.http.listeners) listeners.push(await listen(where, app.handler))
     closing.push(() => Promise.all(listeners.map((one) => one.close(DRAIN_MS))))
-    return { listening: listeners.map(({ host, port }) => `http://${host}:${port}`), close }
+    return { app, listening: listeners.map(({ host, port }) => `http://${host}:${port}`), close }
   } catch (error) {
     await close()
     throw error

@@ -1,12 +1,12 @@
 import type { Knex } from 'knex'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
-import { UnavailableError } from '../errors.ts'
+import { PosternError, UnavailableError } from '../errors.ts'
 import { readDeviceEpoch, withUserLock } from '../homeserver/store.ts'
 import { newId } from '../ids.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { insertTokens } from '../tokens/store.ts'
-import type { User } from '../users/store.ts'
+import { lockUserRow, type User } from '../users/store.ts'
 import type { Sessions } from './sessions.ts'
 import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
 
@@ -43,6 +43,13 @@ export interface SessionStarterDeps {
   upsertDevice: (localpart: string, deviceId: string, displayName: string | null) => Promise<void>
 }
 
+/** The user was deactivated while the sign-in was under way. */
+export class UserGoneError extends PosternError {
+  constructor() {
+    super('invalid_grant', 'This account is gone', { status: 403 })
+  }
+}
+
 const ATTEMPTS = 3
 
 /** Starts sessions of every kind: device first, then one transaction (invariants 3, 4 and 6). */
@@ -52,6 +59,11 @@ export function createSessionStarter(deps: SessionStarterDeps) {
   async function insert(trx: Knex, start: SessionStart, id: string): Promise<void> {
     const now = clock.now()
     const userId = start.user?.id ?? null
+    if (userId) {
+      // Held until the commit, so that a deactivation beside this sign-in finds the session and ends it.
+      const present = await lockUserRow(trx, userId, 'share')
+      if (!present || present.deactivatedAt) throw new UserGoneError()
+    }
     if (userId && start.deviceId) {
       const older = await findLiveByDeviceForUpdate(trx, userId, start.deviceId)
       // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.

@@ -6,6 +6,7 @@ import type { Knex } from 'knex'
 import { pino } from 'pino'
 import { stringify } from 'yaml'
 import { type Config, loadConfig } from '../../src/config/index.ts'
+import type { App } from '../../src/server/app.ts'
 import { startServer } from '../../src/server/server.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
@@ -21,6 +22,8 @@ export interface TestPostern {
   clock: TestClock
   db: Knex
   homeserver: FakeHomeserver
+  /** The service from inside, for what only an operator can do. */
+  app: App
   /** Every line that was logged so far. */
   logged: string[]
   close(): Promise<void>
@@ -88,6 +91,7 @@ export async function startPostern({
     clock,
     db: database.knex,
     homeserver: fake,
+    app: server.app,
     logged,
     async close() {
       await server.close()

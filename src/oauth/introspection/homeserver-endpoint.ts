@@ -5,7 +5,7 @@ import { UnavailableError } from '../../errors.ts'
 import type { Introspector } from './introspector.ts'
 
 const MAX_BODY_BYTES = 8192
-const BEARER = /^bearer ([\x21-\x7e]+)$/i
+const BEARER = /^bearer +(\S.*)$/i
 
 function digest(value: string): Buffer {
   return createHash('sha256').update(value).digest()
