@@ -18,7 +18,7 @@ export type JobName = keyof JobData
 export const jobNames: readonly JobName[] = ['user.sync', 'device.delete', 'devices.sync', 'cleanup']
 
 /** Jobs that run by the clock, with their cron expression (UTC). */
-export const schedules: Partial<Record<JobName, string>> = { cleanup: '17 * * * *' }
+export const schedules: Partial<Record<JobName, string>> = { cleanup: '*/10 * * * *' }
 
 const day = 86_400
 

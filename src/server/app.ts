@@ -3,6 +3,7 @@ import Koa from 'koa'
 import compose from 'koa-compose'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { createCleanup } from '../cleanup/cleanup.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
@@ -236,7 +237,8 @@ export async function createApp(deps: AppDeps) {
 
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
-  return { handler, activity, addUser, accounts, sessions, close: () => batch.close() }
+  const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })
+  return { handler, activity, cleanUp, addUser, accounts, sessions, close: () => batch.close() }
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>

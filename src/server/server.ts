@@ -57,7 +57,10 @@ export async function startServer(
       clearInterval(flushing)
       await app.activity.flush()
     })
-    await jobs.work(homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }))
+    await jobs.work({
+      ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
+      cleanup: app.cleanUp,
+    })
     closing.push(() => jobs.close())
 
     const listeners: Listening[] = []

@@ -203,7 +203,8 @@ export interface SuccessorState {
 /** A pair counts as used once its access token was seen or its refresh token consumed; so does one that is gone. */
 export async function findSuccessor(trx: Knex, refreshHash: Buffer): Promise<SuccessorState> {
   const result = await trx.raw<{ rows: { used: boolean; expires_at: Date | null }[] }>(
-    `select r.consumed_at is not null or coalesce(a.first_used_at is not null, false) as used, a.expires_at
+    `select r.consumed_at is not null or r.first_used_at is not null or a.first_used_at is not null as used,
+            a.expires_at
        from tokens r
        left join tokens a on a.session_id = r.session_id and a.kind = 'access' and a.refresh_hash = r.hash
       where r.hash = ?`,
@@ -224,12 +225,18 @@ export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<stri
   return row && fromUuid(row.session_id)
 }
 
-/** Marks access tokens as used, in one statement. */
+/**
+ * Marks access tokens as used, in one statement, and the refresh tokens of their pairs with them: the access token's
+ * row is cleaned up a day after it expired, and a replay must be recognised longer than that.
+ */
 export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
-  await db.raw('update tokens set first_used_at = ? where hash = any(?) and first_used_at is null', [
-    at,
-    hashes,
-  ])
+  await db.raw(
+    `with used as (
+       update tokens set first_used_at = ? where hash = any(?) and first_used_at is null returning refresh_hash
+     )
+     update tokens r set first_used_at = ? from used where r.hash = used.refresh_hash and r.first_used_at is null`,
+    [at, hashes, at],
+  )
 }
 
 /** The scope of the session that a token belongs to, whatever the token's state. */
