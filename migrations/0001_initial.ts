@@ -103,7 +103,7 @@ export async function up(knex: Knex): Promise<void> {
       end_reason text
     );
     create index sessions_user on sessions (user_id) where ended_at is null;
-    create index sessions_client on sessions (client_id) where ended_at is null;
+    create index sessions_client on sessions (client_id);
     create index sessions_ended on sessions (ended_at) where ended_at is not null;
     -- One device, one session (invariant 3).
     create unique index sessions_device on sessions (user_id, device_id)

@@ -3,7 +3,9 @@ import type Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import { PosternError } from '../errors.ts'
 import { readBody } from '../server/door/read-body.ts'
+import { isUnavailable } from '../storage/availability.ts'
 import { parseForm } from './form.ts'
+import { answerUnavailable } from './grants/errors.ts'
 
 const MAX_BODY_BYTES = 56 * 1024
 
@@ -44,5 +46,9 @@ export function addTokenRoute(
     const form = await checkedForm(ctx)
     if (form.get('grant_type') === 'refresh_token' && (await refresh(ctx, form))) return
     await library(ctx as never, next)
+    // The library answers 500 for any trouble of ours; a Matrix client comes back after a 503 (invariant 7).
+    if (ctx.status === 500 && isUnavailable(ctx.state.serverError)) {
+      answerUnavailable(ctx, 'The database cannot be reached, try again', 5)
+    }
   })
 }

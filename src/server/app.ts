@@ -12,6 +12,7 @@ import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Secrets } from '../keys/index.ts'
 import { createLimits } from '../limits/limits.ts'
+import { createAuthorizeRoute } from '../oauth/authorize-route.ts'
 import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
 import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
 import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
@@ -170,6 +171,9 @@ export async function createApp(deps: AppDeps) {
 
   const library = compose(provider.middleware)
   const router = new Router()
+  const authorize = createAuthorizeRoute({ db, provider, pages, library: library as never, issuer })
+  router.get('/authorize', authorize as never)
+  router.get('/authorize/:uid', authorize as never)
   addOAuthRoutes(router, {
     db,
     sessions,

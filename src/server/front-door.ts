@@ -69,7 +69,8 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
     if (hasForbiddenBytes(url)) return refuse(res, 400, 'invalid_request', 'The address is not valid UTF-8')
     const inner = innerUrl(url)
     if (inner === undefined) return refuse(res, 404, 'not_found', `Everything here is below ${basePath}`)
-    Object.assign(req, { originalUrl: url, url: inner })
+    // The library reads the mount path off these two.
+    Object.assign(req, { originalUrl: `${mount}${inner}`, url: inner })
     req.headers.host = address.host
     req.headers['x-forwarded-proto'] = address.secure ? 'https' : 'http'
     delete req.headers['x-forwarded-host']

@@ -195,3 +195,8 @@ export async function markActive(db: Knex, activity: { id: string; at: Date }[])
     [activity.map((one) => toUuid(one.id)), activity.map((one) => one.at.toISOString())],
   )
 }
+
+/** Whether anybody has ever let this client in. */
+export async function wasEverUsed(db: Knex, clientId: string): Promise<boolean> {
+  return (await db('sessions').where({ client_id: clientId }).first('id')) !== undefined
+}
