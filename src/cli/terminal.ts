@@ -39,8 +39,9 @@ async function askSecret(question: string): Promise<string> {
       'There is no terminal to ask for the password: give it on standard input with --password-stdin'
     throw new PosternError('no_terminal', message)
   }
-  stderr.write(question)
+  // Before the question: what is typed as soon as it appears must not be shown either.
   stdin.setRawMode(true)
+  stderr.write(question)
   stdin.setEncoding('utf8')
   try {
     return await readHiddenLine(stdin)
