@@ -33,7 +33,7 @@ async function newUser(localpart: string, password: string | null = GOOD_PASSWOR
 async function importedUser(localpart: string, cost = 4) {
   const user = await newUser(localpart.toLowerCase())
   await database.knex('users').where({ localpart: user.localpart }).update({ localpart })
-  await setPasswordHash(database.knex, user.id, await bcryptHash(GOOD_PASSWORD, { cost }), world.clock.now())
+  await setPasswordHash(database.knex, user.id, await bcryptHash(GOOD_PASSWORD, cost), world.clock.now())
   return user
 }
 
