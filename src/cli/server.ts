@@ -2,8 +2,9 @@ import type { Command } from 'commander'
 import { systemClock } from '../clock.ts'
 import type { Context } from './context.ts'
 import { serverLog } from './log.ts'
+import { welcome } from './welcome.ts'
 
-export function addServer(program: Command, { config }: Context): void {
+export function addServer(program: Command, { terminal, config }: Context): void {
   program
     .command('server')
     .description('run the service')
@@ -14,8 +15,13 @@ export function addServer(program: Command, { config }: Context): void {
       // Only here: the other commands need not wait until the whole service is loaded.
       const { startServer } = await import('../server/server.ts')
       const server = await startServer(loaded, { log, clock: systemClock })
-      log.info({ signal: await signal }, 'server.stopping')
-      await server.close()
+      try {
+        const setupPath = await server.app.firstAdmin.issue()
+        welcome(loaded, { listening: server.listening, setupPath }, terminal)
+        log.info({ signal: await signal }, 'server.stopping')
+      } finally {
+        await server.close()
+      }
     })
 }
 

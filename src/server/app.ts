@@ -31,6 +31,7 @@ import { addOAuthRoutes } from '../oauth/routes.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createSessionStarter } from '../sessions/start.ts'
+import { createFirstAdmin } from '../setup/first-admin.ts'
 import { createBrowser } from '../signin/browser.ts'
 import { addInteractionRoutes } from '../signin/interaction-routes.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
@@ -240,9 +241,10 @@ export async function createApp(deps: AppDeps) {
   const handler = createFrontDoor({ address, introspection, handle: app.callback() })
 
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
+  const firstAdmin = createFirstAdmin({ db, clock, addUser })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
   const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })
-  return { handler, activity, cleanUp, addUser, accounts, sessions, close: () => batch.close() }
+  return { handler, activity, cleanUp, addUser, firstAdmin, accounts, sessions, close: () => batch.close() }
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>
