@@ -127,10 +127,12 @@ describe('clients in the database', () => {
       return clientId
     }
     const [unused, used, live, ended] = [await add('1'), await add('2'), await add('3'), await add('4')]
+    const endedLately = await add('5')
     await touchClient(db, used, daysLater(20))
     for (const [clientId, endedAt] of [
       [live, null],
       [ended, start],
+      [endedLately, daysLater(15)],
     ] as const) {
       await db('sessions').insert({
         id: toUuid(newId(start)),
@@ -146,6 +148,7 @@ describe('clients in the database', () => {
     expect(await findClient(db, ended)).toBeUndefined()
     expect(await findClient(db, used)).toBeDefined()
     expect(await findClient(db, live)).toBeDefined()
+    expect(await findClient(db, endedLately)).toBeDefined()
     expect(await findClient(db, 'byhand')).toBeDefined()
   })
 })

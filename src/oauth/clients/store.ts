@@ -127,8 +127,8 @@ export async function touchClient(db: Knex, clientId: string, now: Date): Promis
 }
 
 /**
- * Deletes dynamic clients that nobody has used since `before` and that have no live session: a client with
- * one must stay (MSC2966). Returns how many.
+ * Deletes dynamic clients that nobody has used since `before`: not registered again, and without a session that
+ * lives (then a client must stay, MSC2966) or that ended since. Returns how many.
  */
 export async function deleteUnusedClients(db: Knex, before: Date): Promise<number> {
   return db('clients')
@@ -138,7 +138,7 @@ export async function deleteUnusedClients(db: Knex, before: Date): Promise<numbe
       db('sessions')
         .select(db.raw('1'))
         .whereRaw('sessions.client_id = clients.client_id')
-        .whereNull('ended_at'),
+        .where((either) => either.whereNull('ended_at').orWhere('ended_at', '>=', before)),
     )
     .delete()
 }
