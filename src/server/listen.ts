@@ -6,6 +6,7 @@ import { PosternError } from '../errors.ts'
 const HEADERS_TIMEOUT = 10_000
 const REQUEST_TIMEOUT = 30_000
 const KEEP_ALIVE_TIMEOUT = 75_000
+const IDLE_CHECK = 50
 const MAX_HEADER_BYTES = 16_384
 const MAX_CONNECTIONS = 10_000
 
@@ -25,11 +26,13 @@ export interface Listening {
 function closeServer(server: Server, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
+    // A kept-alive connection falls idle when its request is answered; Node would keep it for the next one.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK)
     server.close(() => {
       clearTimeout(cut)
+      clearInterval(idle)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }
 
