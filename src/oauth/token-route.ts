@@ -7,6 +7,8 @@ import { isUnavailable } from '../storage/availability.ts'
 import { parseForm } from './form.ts'
 import { answerUnavailable } from './grants/errors.ts'
 
+/** The library's words where a client asks for a grant type that it is not registered for. */
+const GRANT_NOT_ALLOWED = 'requested grant type is not allowed for this client'
 const MAX_BODY_BYTES = 56 * 1024
 
 /**
@@ -46,6 +48,11 @@ export function addTokenRoute(
     const form = await checkedForm(ctx)
     if (form.get('grant_type') === 'refresh_token' && (await refresh(ctx, form))) return
     await library(ctx as never, next)
+    const body = ctx.body as { error_description?: unknown } | undefined
+    // RFC 6749 §5.2 has a code of its own for this; the library says `invalid_request`.
+    if (ctx.status === 400 && body?.error_description === GRANT_NOT_ALLOWED) {
+      ctx.body = { error: 'unauthorized_client', error_description: GRANT_NOT_ALLOWED }
+    }
     // The library answers 500 for any trouble of ours; a Matrix client comes back after a 503 (invariant 7).
     if (ctx.status === 500 && isUnavailable(ctx.state.serverError)) {
       answerUnavailable(ctx, 'The database cannot be reached, try again', 5)

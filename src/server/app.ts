@@ -28,6 +28,7 @@ import { createClientAuthentication } from '../oauth/provider/client-authenticat
 import { selfTest } from '../oauth/provider/patches.ts'
 import { createProvider } from '../oauth/provider/provider.ts'
 import { addOAuthRoutes } from '../oauth/routes.ts'
+import { checkedForm } from '../oauth/token-route.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createSessionStarter } from '../sessions/start.ts'
@@ -175,6 +176,13 @@ export async function createApp(deps: AppDeps) {
   const authorize = createAuthorizeRoute({ db, provider, pages, library: library as never, issuer })
   router.get('/authorize', authorize as never)
   router.get('/authorize/:uid', authorize as never)
+  router.post('/authorize', async (ctx) => {
+    // OpenID Connect Core §3.1.2.1 wants POST too. A request that another site posts carries no cookies of ours
+    // (SameSite), so it goes on as the GET that it means.
+    const form = await checkedForm(ctx)
+    ctx.redirect(`${address.url('authorize')}?${new URLSearchParams([...form])}`)
+    ctx.status = 303
+  })
   addOAuthRoutes(router, {
     db,
     sessions,

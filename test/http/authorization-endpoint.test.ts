@@ -325,6 +325,13 @@ describe('who is asked', () => {
 })
 
 describe('how it is sent', () => {
+  test('an authorization request may be posted, too', async () => {
+    const { params } = authorizationRequest(postern, clientId)
+    const agent = createAgent(postern.url)
+    const page = await agent.follow(await agent.post(`${postern.url}authorize`, params))
+    expect(page.body).toContain('name="password"')
+  })
+
   test.each(['query', 'fragment'])(
     'the answer comes in the %s where the app asks for it',
     async (response_mode) => {
