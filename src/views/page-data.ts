@@ -231,6 +231,8 @@ export interface ReauthenticatePage {
 }
 
 export interface BusyPage {
+  /** The person tried too often (429), rather than the service having too much to do (503). */
+  tooMany?: Maybe<boolean>
   retryAfterSeconds: number
   /** A link that is safe to follow again; none after a POST. */
   retryUrl?: Maybe<string>

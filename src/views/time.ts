@@ -11,6 +11,8 @@ const FORMAT_LOCALE: Record<Locale, string> = { en: 'en-GB', de: 'de-DE' }
 export interface TimeWords {
   /** For people: `3 hours ago` within a week, a date beyond it. */
   words(time: Date): string
+  /** The day, however near. */
+  date(time: Date): string
   /** Date and time to the minute, with `UTC` said. */
   exact(time: Date): string
 }
@@ -35,6 +37,7 @@ export function createTimeWords(locale: Locale, now: () => Date): TimeWords {
       if (distance < WEEK) return relative.format(Math.trunc(seconds / DAY), 'day')
       return date.format(time)
     },
+    date: (time) => date.format(time),
     exact: (time) => `${dateTime.format(time)} UTC`,
   }
 }

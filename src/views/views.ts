@@ -52,6 +52,11 @@ export function createViews({
     })
     const t = createTranslate(locale)
     const time = createTimeWords(locale, () => clock.now())
+    // Only dates in words stand here, nothing that anyone typed.
+    const element = (at: Date, text: string) =>
+      new nunjucks.runtime.SafeString(
+        `<time datetime="${at.toISOString()}" title="${time.exact(at)}">${text}</time>`,
+      )
 
     environment.addGlobal('locale', locale)
     environment.addGlobal('serviceName', serviceName)
@@ -65,11 +70,8 @@ export function createViews({
     environment.addFilter('initials', initials)
     environment.addFilter('isWebAddress', isWebAddress)
     environment.addFilter('exactTime', (at: Date) => time.exact(at))
-    environment.addFilter('time', (at: Date) => {
-      // Only dates in words stand here, nothing that anyone typed.
-      const html = `<time datetime="${at.toISOString()}" title="${time.exact(at)}">${time.words(at)}</time>`
-      return new nunjucks.runtime.SafeString(html)
-    })
+    environment.addFilter('time', (at: Date) => element(at, time.words(at)))
+    environment.addFilter('date', (at: Date) => element(at, time.date(at)))
     return environment
   }
 

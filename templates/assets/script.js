@@ -5,6 +5,7 @@
     const input = document.getElementById(button.dataset.toggle)
     const show = (visible) => {
       input.type = visible ? 'text' : 'password'
+      input.autocapitalize = 'none'
       button.textContent = visible ? button.dataset.hide : button.dataset.show
       button.setAttribute('aria-label', visible ? button.dataset.hideLabel : button.dataset.showLabel)
     }
@@ -41,7 +42,11 @@
   // Copy a text beside its button.
   for (const button of document.querySelectorAll('[data-copy]')) {
     button.hidden = !navigator.clipboard
-    button.addEventListener('click', () => navigator.clipboard.writeText(button.dataset.copy))
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(button.dataset.copy)
+      button.textContent = button.dataset.copied
+      button.setAttribute('aria-label', button.dataset.copied)
+    })
   }
 
   // The answer to an app that asked for it as a form.

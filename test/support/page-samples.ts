@@ -291,6 +291,12 @@ export const pageSamples: readonly Sample[] = [
     path: '/link',
     data: { form: form('/link'), userCode: 'BCDF-GHJK', errors: { user_code: 'error.user_code_unknown' } },
   },
+  {
+    state: 'no code',
+    page: 'link',
+    path: '/link',
+    data: { form: form('/link'), userCode: 'ABC', errors: { user_code: 'error.user_code_invalid' } },
+  },
   { state: 'phone', page: 'link-confirm', path: '/link', data: linkConfirm },
   {
     state: 'admin, address unknown',
@@ -349,7 +355,10 @@ export const pageSamples: readonly Sample[] = [
     state: 'to a web app',
     page: 'form-post',
     path: '/authorize',
-    data: { action: '#', fields: { code: 'sample', state: '"><img src=x onerror=alert(1)>' } },
+    data: {
+      action: '/en/form-post-sent',
+      fields: { code: 'sample', state: '"><img src=x onerror=alert(1)>' },
+    },
   },
 
   {
@@ -497,5 +506,6 @@ export const pageSamples: readonly Sample[] = [
     data: { retryAfterSeconds: 5, retryUrl: '/authorize' },
   },
   { state: 'after a form', page: 'busy', path: '/sign-in', data: { retryAfterSeconds: 1 } },
+  { state: 'too many', page: 'busy', path: '/sign-in', data: { retryAfterSeconds: 540, tooMany: true } },
   { state: 'all', page: '_parts', path: '/_parts', data: {} },
 ]

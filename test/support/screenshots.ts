@@ -1,0 +1,32 @@
+// Writes every sample page as a picture, for people to look at: node test/support/screenshots.ts [part of a name]
+import { mkdir } from 'node:fs/promises'
+import { launchBrowser, newContext } from './browser.ts'
+import { sampleSlug, startGallery } from './page-gallery.ts'
+import { pageSamples } from './page-samples.ts'
+
+const folder = new URL('../../.cache/screenshots/', import.meta.url)
+const wanted = process.argv[2] ?? ''
+
+await mkdir(folder, { recursive: true })
+const gallery = await startGallery()
+const browser = await launchBrowser()
+for (const width of [390, 1280]) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const context = await newContext(browser, {
+      colorScheme,
+      viewport: { width, height: width === 390 ? 844 : 800 },
+    })
+    const page = await context.newPage()
+    for (const slug of pageSamples.map(sampleSlug).filter((name) => name.includes(wanted))) {
+      const locale = process.env.LOCALE === 'de' ? 'de' : 'en'
+      await page.goto(gallery.url(slug, locale), { waitUntil: 'load' })
+      await page.screenshot({
+        path: new URL(`${slug}-${width}-${colorScheme}.png`, folder).pathname,
+        fullPage: true,
+      })
+    }
+    await context.close()
+  }
+}
+await browser.close()
+await gallery.close()
