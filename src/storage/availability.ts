@@ -22,9 +22,9 @@ const SYSTEM_CODES = new Set([
  */
 const SQLSTATES = /^(08...|53...|57P0.|57014|55P03|25006)$/
 
-/** node-postgres has no codes for what it finds out itself. */
+/** node-postgres has no codes for what it finds out itself, and knex puts the statement before its message. */
 const DRIVER_MESSAGES =
-  /^(Connection terminated|timeout expired|timeout exceeded|Query read timeout|Client has encountered a connection error|Client was closed|The database stopped answering|Unable to acquire a connection|aborted$)/
+  /(?:^| - )(?:Connection terminated|timeout expired|timeout exceeded|Query read timeout|Client has encountered a connection error|Client was closed|The database stopped answering|Unable to acquire a connection|aborted$)/
 
 /** Whether an error says that the database is away or overloaded, so that the same request may work later. */
 export function isUnavailable(error: unknown): boolean {

@@ -27,7 +27,7 @@ export async function openDatabase(
   const { uri, max_connections } = config.database
   if (uri !== undefined) {
     const clientConfig = clientConfigOf(uri)
-    const knex = createPool(clientConfig, max_connections)
+    const knex = createPool(clientConfig, max_connections, log)
     return {
       knex,
       clientConfig,
@@ -37,7 +37,7 @@ export async function openDatabase(
     }
   }
   const server = await openEmbedded(config.data_folder, { log })
-  const knex = createPool(server.clientConfig, max_connections)
+  const knex = createPool(server.clientConfig, max_connections, log)
   return {
     knex,
     clientConfig: server.clientConfig,

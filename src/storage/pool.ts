@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import knexFactory from 'knex'
 import type pg from 'pg'
 import { SILENCE_TIMEOUT_MS } from './client-config.ts'
+import type { Log } from './log.ts'
 
 /** The parts of a pg client that have no public name: its socket, and whether it waits for an answer. */
 interface ClientInternals {
@@ -15,9 +16,16 @@ interface ClientInternals {
  * statement is cut after some seconds (statement_timeout cannot help there: the server is what enforces it), so
  * that the query fails and the pool makes a new one.
  */
-export function createPool(clientConfig: pg.ClientConfig, maxConnections: number): Knex {
+export function createPool(clientConfig: pg.ClientConfig, maxConnections: number, log?: Log): Knex {
   return knexFactory({
     client: 'pg',
+    // What knex reports is thrown at whoever asked, too; by itself it would write to standard output.
+    log: {
+      warn: (message) => log?.warn({ reason: String(message) }, 'storage.connection_failed'),
+      error: (message) => log?.warn({ reason: String(message) }, 'storage.connection_failed'),
+      deprecate: (method, alternative) => log?.warn({ method, alternative }, 'storage.deprecated'),
+      debug: () => undefined,
+    },
     // A copy: knex hides the password in what it is given.
     connection: { ...clientConfig } as Knex.PgConnectionConfig,
     acquireConnectionTimeout: 5_000,
