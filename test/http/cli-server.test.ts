@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -17,6 +17,8 @@ const started: ChildProcess[] = []
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-cli-'))
+  // As root PostgreSQL runs under another account, and would otherwise have to live outside this folder.
+  await chmod(folder, 0o711)
   const port = await freePort()
   const env = {
     POSTERN_HTTP__PUBLIC_URL: `http://localhost:${port}/auth/`,
