@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { addUser, authorize, exchange, introspect, obtainTokens, post, refresh, registerClient, type Tokens } from '../support/oauth.ts'
+import {
+  addUser,
+  authorize,
+  exchange,
+  introspect,
+  obtainTokens,
+  post,
+  refresh,
+  registerClient,
+  type Tokens,
+} from '../support/oauth.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 let postern: TestPostern
@@ -23,7 +33,13 @@ test('a person signs in, consents, and the app gets tokens that the homeserver a
   expect(tokens).toMatchObject({ token_type: 'Bearer', expires_in: 300 })
   const { status, body } = await introspect(postern, tokens.access_token)
   expect(status).toBe(200)
-  expect(body).toMatchObject({ active: true, username: 'alice', device_id: 'ABCDEFGHIJ', client_id: clientId, expires_in: 300 })
+  expect(body).toMatchObject({
+    active: true,
+    username: 'alice',
+    device_id: 'ABCDEFGHIJ',
+    client_id: clientId,
+    expires_in: 300,
+  })
   expect(postern.homeserver.devices('alice')).toContain('ABCDEFGHIJ')
 })
 
