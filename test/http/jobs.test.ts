@@ -122,7 +122,7 @@ test('the tables are made once, also by several processes at once', async () => 
 test('clean-up is scheduled where a process runs it', async () => {
   await jobs.work({ cleanup: async () => {} })
   const rows = await database.knex('pgboss.schedule').select('name', 'cron')
-  expect(rows).toEqual([{ name: 'cleanup', cron: '17 * * * *' }])
+  expect(rows).toEqual([{ name: 'cleanup', cron: '*/10 * * * *' }])
 })
 
 test('the job of a process that was killed is picked up by another', async () => {

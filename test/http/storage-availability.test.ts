@@ -1,18 +1,26 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import pino from 'pino'
-import { expect, onTestFinished, test } from 'vitest'
+import { type TestContext, test } from 'vitest'
 import { isUnavailable, ready } from '../../src/storage/availability.ts'
 import { type Database, openDatabase } from '../../src/storage/connection.ts'
 import { createTestDatabase } from '../support/database.ts'
 
-async function openAt(uri: string): Promise<Database> {
+// Most of this is waiting for time limits, so it waits for all of them at once.
+
+async function openAt(uri: string, { onTestFinished }: TestContext): Promise<Database> {
   const database = await openDatabase(
     { data_folder: '/nonexistent', database: { uri, max_connections: 2 } },
     { log: pino({ level: 'silent' }) },
   )
   onTestFinished(() => database.close())
   return database
+}
+
+async function openFresh(context: TestContext): Promise<Database> {
+  const { uri, close } = await createTestDatabase({ empty: true })
+  context.onTestFinished(close)
+  return openAt(uri, context)
 }
 
 async function failure(promise: Promise<unknown>): Promise<unknown> {
@@ -22,14 +30,16 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
-test('a database that is not there is unavailable', async () => {
-  const { knex } = await openAt('postgresql://postern:secret@127.0.0.1:1/postern')
+test.concurrent('a database that is not there is unavailable', async (context) => {
+  const { expect } = context
+  const { knex } = await openAt('postgresql://postern:secret@127.0.0.1:1/postern', context)
   expect(isUnavailable(await failure(knex.raw('select 1')))).toBe(true)
-  const socket = await openAt('postgresql:///postern?host=/nonexistent')
+  const socket = await openAt('postgresql:///postern?host=/nonexistent', context)
   expect(isUnavailable(await failure(socket.knex.raw('select 1')))).toBe(true)
 })
 
-test('a database that accepts connections and says nothing is unavailable within seconds', async () => {
+test.concurrent('a database that accepts connections and says nothing is unavailable within seconds', async (context) => {
+  const { expect, onTestFinished } = context
   const sockets: Socket[] = []
   const silent = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
   await once(silent, 'listening')
@@ -39,6 +49,7 @@ test('a database that accepts connections and says nothing is unavailable within
   })
   const database = await openAt(
     `postgresql://postern@127.0.0.1:${(silent.address() as AddressInfo).port}/postern`,
+    context,
   )
   const started = performance.now()
   expect(await ready(database)).toBe(false)
@@ -47,18 +58,16 @@ test('a database that accepts connections and says nothing is unavailable within
   expect(performance.now() - started).toBeLessThan(12_000)
 })
 
-test('a statement that takes too long is unavailable, and the connection works again', async () => {
-  const { uri, close } = await createTestDatabase({ empty: true })
-  onTestFinished(close)
-  const { knex } = await openAt(uri)
+test.concurrent('a statement that takes too long is unavailable, and the connection works again', async (context) => {
+  const { expect } = context
+  const { knex } = await openFresh(context)
   expect(isUnavailable(await failure(knex.raw('select pg_sleep(60)')))).toBe(true)
   expect((await knex.raw('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
-test('a connection that falls silent in a statement is given up, and the next one works', async () => {
-  const { uri, close } = await createTestDatabase({ empty: true })
-  onTestFinished(close)
-  const { knex } = await openAt(uri)
+test.concurrent('a connection that falls silent in a statement is given up, and the next one works', async (context) => {
+  const { expect, onTestFinished } = context
+  const { knex } = await openFresh(context)
   const { rows } = await knex.raw<{ rows: { pid: number }[] }>('select pg_backend_pid() as pid')
   const { pid } = rows[0]!
   process.kill(pid, 'SIGSTOP')
@@ -67,26 +76,23 @@ test('a connection that falls silent in a statement is given up, and the next on
   expect((await knex.raw('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
-test('too few connections is unavailable', async () => {
-  const { uri, close } = await createTestDatabase({ empty: true })
-  onTestFinished(close)
-  const { knex } = await openAt(uri)
+test.concurrent('too few connections is unavailable', async (context) => {
+  const { expect } = context
+  const { knex } = await openFresh(context)
   const taken = await Promise.all([knex.transaction(), knex.transaction()])
   expect(isUnavailable(await failure(knex.raw('select 1')))).toBe(true)
   await Promise.all(taken.map((transaction) => transaction.rollback()))
 })
 
-test('a session that the server ended is unavailable', async () => {
-  const { uri, close } = await createTestDatabase({ empty: true })
-  onTestFinished(close)
-  const { knex } = await openAt(uri)
+test.concurrent('a session that the server ended is unavailable', async (context) => {
+  const { expect } = context
+  const { knex } = await openFresh(context)
   expect(isUnavailable(await failure(knex.raw('select pg_terminate_backend(pg_backend_pid())')))).toBe(true)
 })
 
-test('a mistake in a statement is a mistake', async () => {
-  const { uri, close } = await createTestDatabase({ empty: true })
-  onTestFinished(close)
-  const { knex } = await openAt(uri)
+test.concurrent('a mistake in a statement is a mistake', async (context) => {
+  const { expect } = context
+  const { knex } = await openFresh(context)
   expect(isUnavailable(await failure(knex.raw('select nonsense')))).toBe(false)
   expect(isUnavailable(new Error('timeout'))).toBe(false)
   expect(isUnavailable(undefined)).toBe(false)
