@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +13,8 @@ const PASSWORD = 'correct horse battery'
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-cli-'))
+  // As root PostgreSQL runs under another account, and would otherwise have to live outside this folder.
+  await chmod(folder, 0o711)
 })
 afterAll(() => rm(folder, { recursive: true }))
 

@@ -49,7 +49,7 @@ export async function prepareHome(dataFolder: string, log: Log): Promise<Home> {
  * others, because PostgreSQL then runs under another account and works in a folder below. What is secret in the
  * data folder has permissions of its own.
  */
-export async function makeDataFolder(dataFolder: string): Promise<void> {
+async function makeDataFolder(dataFolder: string): Promise<void> {
   await mkdir(dataFolder, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
 }
 
