@@ -3,6 +3,10 @@ import Koa from 'koa'
 import compose from 'koa-compose'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { addCrossSigningRoutes } from '../account/cross-signing-routes.ts'
+import { createAccountFrames } from '../account/frame.ts'
+import { addPasswordRoutes } from '../account/password-routes.ts'
+import { addAccountRoutes } from '../account/routes.ts'
 import { createCleanup } from '../cleanup/cleanup.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
@@ -23,6 +27,7 @@ import { createActivity } from '../oauth/introspection/activity.ts'
 import { createLookupBatch } from '../oauth/introspection/batch.ts'
 import { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
 import { createIntrospector } from '../oauth/introspection/introspector.ts'
+import { addLogoutRoutes } from '../oauth/logout.ts'
 import { ownMetadata } from '../oauth/metadata.ts'
 import { createClientAuthentication } from '../oauth/provider/client-authentication.ts'
 import { selfTest } from '../oauth/provider/patches.ts'
@@ -33,18 +38,23 @@ import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createSessionStarter } from '../sessions/start.ts'
 import { createFirstAdmin } from '../setup/first-admin.ts'
+import { addSetupRoutes } from '../setup/setup-routes.ts'
 import { createBrowser } from '../signin/browser.ts'
 import { addInteractionRoutes } from '../signin/interaction-routes.ts'
+import { addLoginRoutes, createRequireSignIn } from '../signin/login-routes.ts'
+import { createPasswordCheck } from '../signin/password-check.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
 import { createSignInForm } from '../signin/sign-in-form.ts'
+import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
 import type { Database } from '../storage/connection.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { createRefresh } from '../tokens/refresh.ts'
 import { findScopeOfToken } from '../tokens/store.ts'
 import { createAccounts } from '../users/accounts.ts'
 import { createAddUser } from '../users/add-user.ts'
+import { createChangePassword } from '../users/change-password.ts'
 import { createPasswords } from '../users/passwords.ts'
-import { createAssets, createViews } from '../views/index.ts'
+import { createAssets, createLinks, createViews } from '../views/index.ts'
 import { createCsrf } from './csrf.ts'
 import { createClientAddress } from './door/client-address.ts'
 import { createFrontDoor } from './front-door.ts'
@@ -111,6 +121,17 @@ export async function createApp(deps: AppDeps) {
   const browser = createBrowser({ browserSessions, address })
   const passwordSignIn = createPasswordSignIn({ db, passwords, limits, clock, serverName })
   const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
+  const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
+  const firstAdmin = createFirstAdmin({ db, clock, addUser })
+  const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
+  const changePassword = createChangePassword({
+    db,
+    clock,
+    passwords,
+    checkPassword: createPasswordCheck({ db, passwords, limits, serverName }),
+    sessions,
+    browserSessions,
+  })
 
   const views = createViews({ serviceName: config.branding.service_name ?? serverName, basePath, clock })
   const csrf = createCsrf({
@@ -216,6 +237,38 @@ export async function createApp(deps: AppDeps) {
     basePath,
   })
 
+  const minimumLength = config.passwords.minimum_length
+  addLoginRoutes(router, { pages, browser, signIn, basePath })
+  addSignOutRoutes(router, { pages, browser, serverName, basePath })
+  addLogoutRoutes(router, { db, provider, pages, browser, serverName, basePath })
+  addSetupRoutes(router, {
+    db,
+    pages,
+    browser,
+    browserSessions,
+    firstAdmin,
+    serverName,
+    basePath,
+    minimumLength,
+  })
+
+  const requireSignIn = createRequireSignIn({ browser, basePath })
+  const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
+  const links = createLinks(basePath)
+  addAccountRoutes(router, { db, pages, browser, browserSessions, sessions, requireSignIn, frame, links })
+  addPasswordRoutes(router, { pages, browser, requireSignIn, changePassword, frame, links, minimumLength })
+  addCrossSigningRoutes(router, {
+    db,
+    clock,
+    homeserver,
+    pages,
+    browser,
+    requireSignIn,
+    signIn,
+    frame,
+    links,
+  })
+
   const assets = createAssets({ basePath: '/' })
   router.get('/assets/:name', (ctx) => {
     const asset = assets.serve(ctx.path)
@@ -248,9 +301,6 @@ export async function createApp(deps: AppDeps) {
       : createHomeserverIntrospection({ secret: config.matrix.secret, introspect, log })
   const handler = createFrontDoor({ address, introspection, handle: app.callback() })
 
-  const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
-  const firstAdmin = createFirstAdmin({ db, clock, addUser })
-  const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
   const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })
   return { handler, activity, cleanUp, addUser, firstAdmin, accounts, sessions, close: () => batch.close() }
 }

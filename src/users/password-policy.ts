@@ -1,7 +1,7 @@
 import { PosternError } from '../errors.ts'
 import { COMMON_PASSWORDS } from './common-passwords.ts'
 
-const MAX_BYTES = 1024
+export const MAX_BYTES = 1024
 
 export type PasswordRefusal =
   | 'password_too_short'

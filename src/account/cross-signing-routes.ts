@@ -1,0 +1,90 @@
+import type Router from '@koa/router'
+import type { Knex } from 'knex'
+import type { Context } from 'koa'
+import { recordAudit } from '../audit/store.ts'
+import type { Clock } from '../clock.ts'
+import type { Homeserver } from '../homeserver/client.ts'
+import type { Pages } from '../server/pages.ts'
+import type { Browser, Current } from '../signin/browser.ts'
+import type { RequireSignIn } from '../signin/login-routes.ts'
+import type { SignInForm } from '../signin/sign-in-form.ts'
+import type { Links } from '../views/index.ts'
+import type { AccountFrames } from './frame.ts'
+
+/** Whoever finds an unlocked screen must not be able to replace somebody's keys (ASVS 5.0 V7.5.1). */
+const FRESH_MS = 15 * 60 * 1000
+/** How long the homeserver lets one upload through. */
+const ALLOWED_MINUTES = 10
+
+export interface CrossSigningDeps {
+  db: Knex
+  clock: Clock
+  homeserver: Homeserver
+  pages: Pages
+  browser: Browser
+  requireSignIn: RequireSignIn
+  signIn: SignInForm
+  frame: AccountFrames
+  links: Links
+}
+
+/** Letting the next upload of cross-signing keys replace the present ones (MSC4312): an app sends people here. */
+export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): void {
+  const { db, clock, homeserver, pages, browser, requireSignIn, signIn, frame, links } = deps
+
+  function isFresh({ session }: Current): boolean {
+    return clock.now().getTime() - session.authenticatedAt.getTime() <= FRESH_MS
+  }
+
+  async function askPassword(
+    ctx: Context,
+    current: Current,
+    form?: Awaited<ReturnType<SignInForm>>,
+  ): Promise<void> {
+    const again = form && 'again' in form ? form.again : undefined
+    const notice = again?.notice === 'too_many' || again?.notice === 'busy' ? again.notice : undefined
+    if (again?.retryAfterSeconds) ctx.set('Retry-After', String(again.retryAfterSeconds))
+    const wrong = again && !notice ? { password: 'error.password_wrong' as const } : undefined
+    const data = {
+      form: await pages.form(ctx, links.crossSigningReset),
+      user: frame(current).user,
+      errors: again?.errors?.password ? again.errors : wrong,
+      notice,
+    }
+    pages.render(ctx, 'reauthenticate', data, { status: again?.status ?? 200 })
+  }
+
+  async function allow(ctx: Context, { user }: Current): Promise<void> {
+    await homeserver.allowCrossSigningReset(user.localpart)
+    await recordAudit(db, clock.now(), {
+      event: 'cross_signing_reset.allowed',
+      actor: 'user',
+      actorUserId: user.id,
+      userId: user.id,
+      ip: ctx.state.ip,
+    })
+    ctx.redirect(`${links.crossSigningReset}?allowed=1`)
+    ctx.status = 303
+  }
+
+  router.get('/account/cross-signing-reset', async (ctx) => {
+    const current = await requireSignIn(ctx)
+    if (!current) return
+    if (!isFresh(current)) return askPassword(ctx, current)
+    const form = await pages.form(ctx, links.crossSigningReset)
+    const allowedForMinutes = ctx.query.allowed === '1' ? ALLOWED_MINUTES : undefined
+    pages.render(ctx, 'account-cross-signing-reset', { ...frame(current), form, allowedForMinutes })
+  })
+
+  router.post('/account/cross-signing-reset', async (ctx) => {
+    const form = await pages.readForm(ctx)
+    const current = await requireSignIn(ctx)
+    if (!current) return
+    if (!form.fields.has('username'))
+      return isFresh(current) ? allow(ctx, current) : askPassword(ctx, current)
+    const result = await signIn(ctx, form, current.user.localpart)
+    if ('again' in result) return askPassword(ctx, (await browser.current(ctx)) ?? current, result)
+    ctx.redirect(links.crossSigningReset)
+    ctx.status = 303
+  })
+}
