@@ -80,8 +80,8 @@ export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): v
     const form = await pages.readForm(ctx)
     const current = await requireSignIn(ctx)
     if (!current) return
-    if (!form.fields.has('username'))
-      return isFresh(current) ? allow(ctx, current) : askPassword(ctx, current)
+    const answers = form.fields.has('username') || form.fields.has('password')
+    if (!answers) return isFresh(current) ? allow(ctx, current) : askPassword(ctx, current)
     const result = await signIn(ctx, form, current.user.localpart)
     if ('again' in result) return askPassword(ctx, (await browser.current(ctx)) ?? current, result)
     ctx.redirect(links.crossSigningReset)

@@ -1,0 +1,258 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Agent, type Answer, createAgent, readForm } from '../support/agent.ts'
+import { addUser, introspect, obtainTokens, PASSWORD, registerClient, signIn } from '../support/oauth.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+
+let postern: TestPostern
+let clientId: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await addUser(postern, 'alice')
+  await addUser(postern, 'bob')
+  clientId = await registerClient(postern)
+})
+afterAll(() => postern.close())
+
+async function signedIn(username: string, agent = createAgent(postern.url)): Promise<Agent> {
+  const page = await agent.follow(await agent.get(`${postern.url}account`))
+  const account = await signIn(agent, page, username)
+  expect(account.body).toContain(`@${username}:localhost.test`)
+  return agent
+}
+
+async function sessionOf(username: string): Promise<string> {
+  const agent = await signedIn(username)
+  const page = await agent.get(`${postern.url}account`)
+  const id = /\/account\/sessions\/([0-9A-Z]{26})/.exec(page.body)?.[1]
+  if (!id) throw new Error('No session on the account page')
+  return id
+}
+
+test('whoever is not signed in comes to the account page by way of the sign-in', async () => {
+  const agent = createAgent(postern.url)
+  const answer = await agent.get(`${postern.url}account`)
+  expect(answer.status).toBe(303)
+  expect(answer.location).toContain('/login?next=')
+  await signedIn('alice', agent)
+})
+
+test('an app session is listed, shown and ended, at the homeserver too', async () => {
+  const tokens = await obtainTokens(postern, clientId, 'alice')
+  const agent = await signedIn('alice')
+  const id = await sessionOf('alice')
+  const detail = await agent.get(`${postern.url}account/sessions/${id}`)
+  for (const words of ['Test app', 'ABCDEFGHIJ']) expect(detail.body).toContain(words)
+  const confirm = await agent.get(`${postern.url}account/sessions/${id}/end`)
+  const after = await agent.follow(await agent.submit(confirm, {}))
+  expect(after.url).toContain('notice=session_ended')
+  // check 43: at once, not when some cache lets go.
+  expect((await introspect(postern, tokens.access_token)).body).toEqual({ active: false })
+  expect(postern.homeserver.devices('alice')).not.toContain('ABCDEFGHIJ')
+})
+
+test('check 43: a session that its person ended is inactive at once', async () => {
+  const tokens = await obtainTokens(postern, clientId, 'alice')
+  const agent = await signedIn('alice')
+  const confirm = await agent.get(`${postern.url}account/sessions/${await sessionOf('alice')}/end`)
+  await agent.submit(confirm, {})
+  expect((await introspect(postern, tokens.access_token)).body).toEqual({ active: false })
+})
+
+test("check 71: someone else's session is not there", async () => {
+  await obtainTokens(postern, clientId, 'alice')
+  const id = await sessionOf('alice')
+  const bob = await signedIn('bob')
+  expect((await bob.get(`${postern.url}account/sessions/${id}`)).status).toBe(404)
+  expect((await bob.get(`${postern.url}account/sessions/${id}/end`)).status).toBe(404)
+  const own = await bob.get(`${postern.url}sign-out`)
+  const { hidden } = readForm(own)
+  expect((await bob.post(`${postern.url}account/sessions/${id}/end`, hidden)).status).toBe(404)
+  expect(await sessionOf('alice')).toBe(id)
+})
+
+describe('what an app asks for (MSC4191)', () => {
+  test.each([
+    ['org.matrix.profile', '/account'],
+    ['org.matrix.devices_list', '/account'],
+    ['org.matrix.sessions_list', '/account'],
+    ['nonsense', '/account'],
+    ['org.matrix.cross_signing_reset', '/account/cross-signing-reset'],
+  ])('%s leads to %s', async (action, path) => {
+    const agent = await signedIn('alice')
+    const page = await agent.follow(await agent.get(`${postern.url}account?action=${action}`))
+    expect(page.status).toBe(200)
+    expect(new URL(page.url).pathname).toBe(path)
+  })
+
+  test.each([
+    ['org.matrix.device_view', ''],
+    ['org.matrix.session_view', ''],
+    ['org.matrix.device_delete', '/end'],
+    ['org.matrix.session_end', '/end'],
+  ])('%s leads to the session of that device', async (action, suffix) => {
+    await obtainTokens(postern, clientId, 'alice')
+    const id = await sessionOf('alice')
+    const agent = await signedIn('alice')
+    const url = `${postern.url}account?action=${action}&device_id=ABCDEFGHIJ`
+    expect((await agent.get(url)).location).toBe(`${postern.url}account/sessions/${id}${suffix}`)
+  })
+})
+
+describe('the password', () => {
+  async function change(agent: Agent, fields: Record<string, string>): Promise<Answer> {
+    return agent.submit(await agent.get(`${postern.url}account/password`), fields)
+  }
+
+  test('is changed with the present one; the cookie is new and the old one is dead (checks 64 and 66)', async () => {
+    await addUser(postern, 'carol')
+    const tokens = await obtainTokens(postern, clientId, 'carol')
+    const agent = await signedIn('carol')
+    const elsewhere = await signedIn('carol')
+    const cookie = [...agent.cookies].find(([name]) => name.includes('session'))?.[1].value
+    const next = 'another long passphrase'
+    const fields = {
+      current_password: PASSWORD,
+      new_password: next,
+      new_password_again: next,
+      end_others: 'on',
+    }
+    const answer = await change(agent, fields)
+    expect(answer.location).toContain('notice=password_changed_others_ended')
+    expect((await agent.follow(answer)).status).toBe(200)
+    const replay = await fetch(`${postern.url}account`, {
+      headers: { cookie: `postern_session=${cookie}` },
+      redirect: 'manual',
+    })
+    expect(replay.headers.get('location')).toContain('/login')
+    expect((await elsewhere.get(`${postern.url}account`)).location).toContain('/login')
+    expect((await introspect(postern, tokens.access_token)).body).toEqual({ active: false })
+  })
+
+  test.each([
+    [
+      {
+        current_password: 'wrong one here',
+        new_password: 'long enough here',
+        new_password_again: 'long enough here',
+      },
+      'current password',
+    ],
+    [{ current_password: PASSWORD, new_password: 'short', new_password_again: 'short' }, 'at least'],
+    [
+      { current_password: PASSWORD, new_password: 'long enough here', new_password_again: 'something else' },
+      'both times',
+    ],
+    [
+      { current_password: '', new_password: 'long enough here', new_password_again: 'long enough here' },
+      'Enter your password',
+    ],
+  ])('is refused with a word beside the field: %o', async (fields, words) => {
+    const agent = await signedIn('bob')
+    const page = await change(agent, fields)
+    expect(page.status).toBe(400)
+    expect(page.body).toContain(words)
+    expect(page.body).toMatch(/<title>Error: /)
+    await signedIn('bob')
+  })
+})
+
+describe('the reset of the cross-signing keys', () => {
+  test('is allowed at the homeserver after one press of a button', async () => {
+    const agent = await signedIn('alice')
+    const page = await agent.get(`${postern.url}account/cross-signing-reset`)
+    const done = await agent.follow(await agent.submit(page, {}))
+    expect(done.body).toContain('10 minutes')
+    expect(postern.homeserver.calls.some(({ name }) => name === 'allow_cross_signing_reset')).toBe(true)
+  })
+
+  test('asks for the password again when the last time was a while ago', async () => {
+    const agent = await signedIn('alice')
+    postern.clock.advance(16 * 60)
+    const page = await agent.get(`${postern.url}account/cross-signing-reset`)
+    expect(page.body).toContain('name="password"')
+    const wrong = await agent.submit(page, { password: 'not this one' })
+    expect(wrong.status).toBe(400)
+    const right = await agent.follow(await agent.submit(wrong, { password: PASSWORD }))
+    expect(right.body).not.toContain('name="password"')
+  })
+
+  test('says so when the homeserver is away, and works when it is back', async () => {
+    const agent = await signedIn('alice')
+    const page = await agent.get(`${postern.url}account/cross-signing-reset`)
+    postern.homeserver.trouble({ status: 500 }, 'allow_cross_signing_reset')
+    expect((await agent.submit(page, {})).status).toBe(503)
+    postern.homeserver.recover()
+    expect((await agent.submit(page, {})).status).toBe(303)
+  })
+})
+
+test('a browser whose person is locked sees the reason only after the right password', async () => {
+  const id = await addUser(postern, 'dora')
+  const agent = await signedIn('dora')
+  await postern.app.accounts.lock(id, { actor: 'operator' })
+  const page = await agent.follow(await agent.get(`${postern.url}account`))
+  expect(page.body).toContain('name="password"')
+  const stranger = createAgent(postern.url)
+  const form = await stranger.follow(await stranger.get(`${postern.url}account`))
+  expect((await stranger.submit(form, { username: 'dora', password: 'wrong' })).body).not.toContain('locked')
+  expect((await stranger.submit(form, { username: 'dora', password: PASSWORD })).body).toContain('locked')
+})
+
+describe('forged forms (check 63)', () => {
+  const forms = ['login', 'sign-out', 'account/password', 'account/cross-signing-reset', 'oauth2/logout']
+  test.each(forms)(
+    'check 63: %s takes no form without its token, of another session, or from elsewhere',
+    async (path) => {
+      const agent = path === 'login' ? createAgent(postern.url) : await signedIn('alice')
+      const page = await agent.get(`${postern.url}${path}`)
+      const { action, hidden } = readForm(page)
+      const fields = { ...hidden, username: 'alice', password: PASSWORD }
+      const other = await signedIn('bob')
+      const foreign = readForm(await other.get(`${postern.url}sign-out`)).hidden.csrf ?? ''
+      const tries = [
+        agent.post(action, { ...fields, csrf: '' }),
+        agent.post(action, { ...fields, csrf: foreign }),
+        agent.post(action, fields, { 'sec-fetch-site': 'cross-site' }),
+        agent.post(action, fields, { origin: 'https://evil.example' }),
+      ]
+      for (const answer of await Promise.all(tries)) expect(answer.status).toBe(403)
+      if (path !== 'login') expect((await agent.get(`${postern.url}account`)).status).toBe(200)
+    },
+  )
+})
+
+test('check 64: a planted cookie is not the one that a sign-in gives', async () => {
+  const agent = createAgent(postern.url)
+  const planted = 'A'.repeat(43)
+  agent.cookies.set('postern_session /', { value: planted, path: '/', header: '' })
+  await signedIn('alice', agent)
+  expect(agent.cookies.get('postern_session /')?.value).not.toBe(planted)
+})
+
+test('check 64: a cookie is dead after signing out', async () => {
+  const agent = await signedIn('alice')
+  const value = agent.cookies.get('postern_session /')?.value
+  await agent.submit(await agent.get(`${postern.url}sign-out`), {})
+  const replay = await fetch(`${postern.url}account`, {
+    headers: { cookie: `postern_session=${value}` },
+    redirect: 'manual',
+  })
+  expect(replay.headers.get('location')).toContain('/login')
+})
+
+test.each([
+  '//evil.example',
+  '/\\evil.example',
+  'https:evil.example',
+  'https://evil.example/',
+  'javascript:alert(1)',
+  '%2f%2fevil.example',
+  '/%2f%2fevil.example',
+  '/%5cevil.example',
+])('check 68: next=%s stays here', async (next) => {
+  const agent = createAgent(postern.url)
+  const page = await agent.get(`${postern.url}login?${new URLSearchParams({ next })}`)
+  const answer = await agent.submit(page, { username: 'alice', password: PASSWORD, next })
+  expect(answer.location).toBe(`${postern.url}account`)
+})
