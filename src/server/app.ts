@@ -17,8 +17,10 @@ import type { Jobs } from '../jobs/jobs.ts'
 import type { Secrets } from '../keys/index.ts'
 import { createLimits } from '../limits/limits.ts'
 import { createAuthorizeRoute } from '../oauth/authorize-route.ts'
+import { addDeviceAuthorizationRoute, DEVICE_GRANT } from '../oauth/device/authorization-route.ts'
 import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
 import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
+import { createDeviceCodeGrant } from '../oauth/grants/device-code.ts'
 import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
 import { createRequestFacts } from '../oauth/grants/request-facts.ts'
 import { answerTemporary } from '../oauth/grants/temporary.ts'
@@ -41,6 +43,7 @@ import { createFirstAdmin } from '../setup/first-admin.ts'
 import { addSetupRoutes } from '../setup/setup-routes.ts'
 import { createBrowser } from '../signin/browser.ts'
 import { addInteractionRoutes } from '../signin/interaction-routes.ts'
+import { addLinkRoutes } from '../signin/link-routes.ts'
 import { addLoginRoutes, createRequireSignIn } from '../signin/login-routes.ts'
 import { createPasswordCheck } from '../signin/password-check.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
@@ -192,8 +195,14 @@ export async function createApp(deps: AppDeps) {
   ])
   provider.registerGrantType('client_credentials', answerTemporary(clientGrant), ['scope'])
 
+  const deviceGrant = createDeviceCodeGrant({ db, clock, startSession, tokens, facts })
+  provider.registerGrantType(DEVICE_GRANT, answerTemporary(deviceGrant), ['device_code'])
+
   const library = compose(provider.middleware)
   const router = new Router()
+  const authenticate = createClientAuthentication(provider)
+  const userCodeKey = secrets.derive('user-codes')
+  addDeviceAuthorizationRoute(router, { db, clock, address, authenticate, facts, userCodeKey })
   const authorize = createAuthorizeRoute({ db, provider, pages, library: library as never, issuer })
   router.get('/authorize', authorize as never)
   router.get('/authorize/:uid', authorize as never)
@@ -209,7 +218,7 @@ export async function createApp(deps: AppDeps) {
     sessions,
     publicRefresh: refreshGrant.publicRefresh,
     library: library as never,
-    authenticate: createClientAuthentication(provider),
+    authenticate,
     introspect,
     registration: config.client_registration.enabled
       ? {
@@ -253,6 +262,7 @@ export async function createApp(deps: AppDeps) {
   })
 
   const requireSignIn = createRequireSignIn({ browser, basePath })
+  addLinkRoutes(router, { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath })
   const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
   const links = createLinks(basePath)
   addAccountRoutes(router, { db, pages, browser, browserSessions, sessions, requireSignIn, frame, links })

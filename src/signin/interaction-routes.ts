@@ -4,17 +4,14 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
-import { clientName } from '../oauth/clients/clients.ts'
-import { findClient } from '../oauth/clients/store.ts'
 import { assertAllowedFor } from '../oauth/scope-policy.ts'
 import { InvalidScopeError } from '../oauth/scopes.ts'
 import { CsrfError } from '../server/csrf.ts'
 import { formActionOf, type Pages, type PostedForm } from '../server/pages.ts'
-import { findLiveByDevice } from '../sessions/store.ts'
 import type { User } from '../users/store.ts'
-import type { DeviceSummary } from '../views/index.ts'
 import type { Browser, Current } from './browser.ts'
 import { clientSummary, scopeWords } from './client-summary.ts'
+import { deviceSummary } from './device-summary.ts'
 import { type Interaction, loadInteraction, nextStep, usernameFromHint } from './interaction.ts'
 import type { SignInAgain, SignInForm } from './sign-in-form.ts'
 
@@ -65,27 +62,13 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     pages.render(ctx, 'sign-in', data, { ...options, uiLocales: interaction.uiLocales })
   }
 
-  /** The device that the app asks for, and the other app that would lose it (invariant 3). */
-  async function deviceOf(
-    interaction: Interaction,
-    user: User,
-    locale: string,
-  ): Promise<DeviceSummary | undefined> {
-    const id = interaction.scope.deviceId
-    if (!id) return undefined
-    const older = await findLiveByDevice(db, user.id, id)
-    if (!older || older.clientId === interaction.client.clientId) return { id }
-    const holder = older.clientId === null ? undefined : await findClient(db, older.clientId)
-    return { id, replacesOtherApp: (holder && clientName(holder.metadata, locale)) ?? true }
-  }
-
   async function showConsent(ctx: Context, interaction: Interaction, user: User): Promise<void> {
     const locale = pages.locale(ctx, interaction.uiLocales)
     const data = {
       form: await pages.form(ctx, urlOf(interaction)),
       client: clientSummary(interaction.client, locale, interaction.redirectUri),
       user: { mxid: mxid(user) },
-      device: await deviceOf(interaction, user, locale),
+      device: await deviceSummary(db, { scope: interaction.scope, client: interaction.client, user, locale }),
       scopes: scopeWords(interaction.scope),
     }
     pages.render(ctx, 'consent', data, {

@@ -31,7 +31,7 @@ export async function registerClient(
       client_name: 'Test app',
       client_uri: 'https://app.example/',
       redirect_uris: [REDIRECT_URI],
-      grant_types: ['authorization_code', 'refresh_token'],
+      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
       response_types: ['code'],
       token_endpoint_auth_method: 'none',
       ...metadata,
