@@ -12,7 +12,7 @@ import { createTestClock, type TestClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from './fake-homeserver.ts'
 
-export const HOMESERVER_SECRET = 'secret shared with the homeserver'
+export const HOMESERVER_SECRET = 'secret-shared-with-the-homeserver'
 
 /** A running service on a database of its own, with a homeserver that the test controls. */
 export interface TestPostern {
