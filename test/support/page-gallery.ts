@@ -39,7 +39,7 @@ export async function startGallery() {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
     if (request.method === 'POST') {
       posts.push(pathname)
-      return response.writeHead(204).end()
+      return response.writeHead(200, { 'Content-Type': 'text/plain' }).end('Sent')
     }
     const asset = assets.serve(pathname)
     if (asset)

@@ -49,22 +49,28 @@ export interface PosternOptions {
   /** A homeserver other than the fake one. */
   homeserver?: { endpoint: string; secret: string; serverName: string }
   clock?: TestClock
+  /** A second server on the same database, with the same keys and the same homeserver. */
+  beside?: TestPostern
 }
 
 export async function startPostern({
   config = {},
   path = '',
   homeserver,
-  clock = createTestClock(),
+  beside,
+  clock = beside?.clock ?? createTestClock(),
 }: PosternOptions = {}): Promise<TestPostern> {
-  const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
-  const database = await createTestDatabase()
-  const fake = await startFakeHomeserver({ secret: HOMESERVER_SECRET })
+  // The data folder holds the keys, which replicas share.
+  const folder = beside?.config.data_folder ?? (await mkdtemp(join(tmpdir(), 'postern-test-')))
+  const database = beside ? undefined : await createTestDatabase()
+  const db = beside?.db ?? database?.knex
+  if (!db) throw new Error('A server needs a database')
+  const fake = beside?.homeserver ?? (await startFakeHomeserver({ secret: HOMESERVER_SECRET }))
   const port = await freePort()
   const url = `http://localhost:${port}/${path}`
   const defaults: Record<string, object> = {
     http: { public_url: url, listeners: [{ host: 'localhost', port }] },
-    database: { uri: database.uri },
+    database: { uri: database?.uri ?? beside?.config.database.uri },
     matrix: {
       server_name: homeserver?.serverName ?? 'localhost.test',
       endpoint: homeserver?.endpoint ?? fake.url,
@@ -78,7 +84,7 @@ export async function startPostern({
     const given = config[section]
     merged[section] = Array.isArray(given) ? given : { ...defaults[section], ...given }
   }
-  const file = join(folder, 'postern.yaml')
+  const file = join(folder, `postern-${port}.yaml`)
   await writeFile(file, stringify(merged))
   const loaded = await loadConfig({ file, env: {}, cwd: folder })
 
@@ -89,14 +95,16 @@ export async function startPostern({
     url,
     config: loaded,
     clock,
-    db: database.knex,
+    db,
     homeserver: fake,
     app: server.app,
     logged,
     async close() {
       await server.close()
+      // What was there before stays with whoever started it.
+      if (beside) return
       await fake.stop()
-      await database.close()
+      await database?.close()
       await rm(folder, { recursive: true, force: true })
     },
   }
