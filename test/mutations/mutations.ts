@@ -13,9 +13,9 @@ export const mutations: Mutation[] = [
   {
     invariant: 1,
     breaks: 'stores tokens in plain text',
-    file: 'src/tokens/format.ts',
-    find: "return createHash('sha256').update(secret).digest()",
-    replace: 'return createHash ? Buffer.from(secret) : Buffer.alloc(0)',
+    file: 'src/sessions/start.ts',
+    find: 'accessHash: hashSecret(start.accessToken)',
+    replace: 'accessHash: Buffer.from(start.accessToken)',
   },
   {
     invariant: 1,

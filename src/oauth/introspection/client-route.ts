@@ -20,7 +20,12 @@ export interface ClientIntrospectionDeps {
 export function addClientIntrospectionRoute(router: Router, deps: ClientIntrospectionDeps): void {
   const { db, authenticate, introspect } = deps
   router.post('/oauth2/introspect', async (ctx) => {
-    await checkedForm(ctx)
+    const form = await checkedForm(ctx)
+    // RFC 7662 §2.1: whoever says nothing of themselves is unauthorised, not misunderstood.
+    if (!ctx.headers.authorization && !form.has('client_id')) {
+      ctx.set('WWW-Authenticate', 'Basic')
+      throw new errors.InvalidClient('client authentication is needed here', 'no credentials')
+    }
     const { clientId, public: isPublic, params } = await authenticate(ctx, ['token', 'token_type_hint'])
     if (isPublic) throw new errors.InvalidClient('public clients may not introspect', 'public client')
     if (!params.token) throw new errors.InvalidRequest("missing required parameter 'token'")
