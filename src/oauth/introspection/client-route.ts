@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Knex } from 'knex'
 import { errors } from 'oidc-provider'
+import { PosternError } from '../../errors.ts'
 import { findClient } from '../clients/store.ts'
 import type { AuthenticateClient } from '../provider/client-authentication.ts'
 import { checkedForm } from '../token-route.ts'
@@ -11,6 +12,10 @@ export interface ClientIntrospectionDeps {
   db: Knex
   authenticate: AuthenticateClient
   introspect: Introspector
+}
+
+function unauthorized(message: string): PosternError {
+  return new PosternError('invalid_client', message, { status: 401 })
 }
 
 /**
@@ -24,10 +29,10 @@ export function addClientIntrospectionRoute(router: Router, deps: ClientIntrospe
     // RFC 7662 §2.1: whoever says nothing of themselves is unauthorised, not misunderstood.
     if (!ctx.headers.authorization && !form.has('client_id')) {
       ctx.set('WWW-Authenticate', 'Basic')
-      throw new errors.InvalidClient('client authentication is needed here', 'no credentials')
+      throw unauthorized('client authentication is needed here')
     }
     const { clientId, public: isPublic, params } = await authenticate(ctx, ['token', 'token_type_hint'])
-    if (isPublic) throw new errors.InvalidClient('public clients may not introspect', 'public client')
+    if (isPublic) throw unauthorized('public clients may not introspect')
     if (!params.token) throw new errors.InvalidRequest("missing required parameter 'token'")
     const client = await findClient(db, clientId)
     const all = client?.kind !== 'dynamic' && client?.metadata.may_introspect === true
