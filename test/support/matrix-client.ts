@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createClient, type MatrixClient } from 'matrix-js-sdk'
 import loglevel from 'loglevel'
+import { createClient, type MatrixClient } from 'matrix-js-sdk'
 import { OAuth2 } from 'matrix-js-sdk/lib/oauth/index.js'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { newContext } from './browser.ts'

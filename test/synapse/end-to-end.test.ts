@@ -173,7 +173,9 @@ test('an administrator reaches the homeserver’s admin API with the scope for i
   const scope = 'urn:matrix:client:api:* urn:matrix:client:device:ADMINTOOLS urn:synapse:admin:*'
   const { access_token } = await obtainTokens(postern, 'tools', 'admin', { params: { scope } })
   const list = (token: string) =>
-    fetch(`${synapse.url}/_synapse/admin/v2/users?guests=false`, { headers: { authorization: `Bearer ${token}` } })
+    fetch(`${synapse.url}/_synapse/admin/v2/users?guests=false`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
   expect((await list(access_token)).status).toBe(200)
   const { accessToken } = await signIn('alice')
   expect((await list(accessToken)).status).toBe(403)
