@@ -2,7 +2,7 @@ const HOUR = 3600
 const DAY = 24 * HOUR
 
 /**
- * How long what has served its purpose is kept, in seconds. docs/retention.md explains each to operators.
+ * How long what has served its purpose is kept, in seconds. docs/operate.md tells operators.
  * A consumed refresh token is kept because presenting it again shows a theft; the successor that is sealed beside
  * it can be opened by whoever holds the consumed token, so it goes as soon as nobody needs it.
  */

@@ -20,7 +20,7 @@ export function ownMetadata(
     userinfo_endpoint: address.url('oauth2/userinfo'),
     end_session_endpoint: address.url('oauth2/logout'),
     device_authorization_endpoint: address.url('oauth2/device'),
-    prompt_values_supported: ['none', 'login', 'consent'],
+    prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     ui_locales_supported: ['en', 'de'],
     account_management_uri: address.url('account'),
     account_management_actions_supported: [

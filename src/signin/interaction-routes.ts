@@ -62,10 +62,27 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     pages.render(ctx, 'sign-in', data, { ...options, uiLocales: interaction.uiLocales })
   }
 
+  async function showChoice(ctx: Context, interaction: Interaction, user: User): Promise<void> {
+    const data = {
+      form: await pages.form(ctx, urlOf(interaction)),
+      user: { mxid: mxid(user) },
+      client: clientSummary(
+        interaction.client,
+        pages.locale(ctx, interaction.uiLocales),
+        interaction.redirectUri,
+      ),
+    }
+    pages.render(ctx, 'choose-account', data, { uiLocales: interaction.uiLocales })
+  }
+
+  /** Whether the person has still to say which account it is to be. */
+  const mustChoose = (ctx: Context, interaction: Interaction) =>
+    interaction.chooseAccount && ctx.query.chosen !== '1'
+
   async function showConsent(ctx: Context, interaction: Interaction, user: User): Promise<void> {
     const locale = pages.locale(ctx, interaction.uiLocales)
     const data = {
-      form: await pages.form(ctx, urlOf(interaction)),
+      form: await pages.form(ctx, `${urlOf(interaction)}${interaction.chooseAccount ? '?chosen=1' : ''}`),
       client: clientSummary(interaction.client, locale, interaction.redirectUri),
       user: { mxid: mxid(user) },
       device: await deviceSummary(db, { scope: interaction.scope, client: interaction.client, user, locale }),
@@ -80,7 +97,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
   /** What the library needs to know of whoever is signed in. */
   function loginOf({ session, user }: Current): Result {
     const ts = Math.floor(session.authenticatedAt.getTime() / 1000)
-    return { login: { accountId: user.id, ts, remember: true }, create: {} }
+    return { login: { accountId: user.id, ts, remember: true }, create: {}, select_account: {} }
   }
 
   /** The consent page, or straight back to the app where the operator skips it or the user may not. */
@@ -120,7 +137,8 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
       ctx.query.switch !== '1' && nextStep(interaction, current) === 'reauthenticate' ? current : undefined
     const result = await signIn(ctx, form, reauthenticate?.user.localpart)
     if ('again' in result) return showSignIn(ctx, interaction, { again: result.again, reauthenticate })
-    ctx.redirect(urlOf(interaction))
+    // Whoever has just typed a name has chosen.
+    ctx.redirect(`${urlOf(interaction)}${interaction.chooseAccount ? '?chosen=1' : ''}`)
     ctx.status = 303
   }
 
@@ -130,6 +148,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     const step = ctx.query.switch === '1' ? 'sign-in' : nextStep(interaction, current)
     if (step === 'reauthenticate') return showSignIn(ctx, interaction, { reauthenticate: current })
     if (step === 'sign-in' || !current) return showSignIn(ctx, interaction)
+    if (mustChoose(ctx, interaction)) return showChoice(ctx, interaction, current.user)
     return consentOrFinish(ctx, interaction, current)
   })
 
@@ -142,10 +161,10 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     if (form.anonymous && current && action !== 'cancel') throw new CsrfError('shown before the sign-in')
     if (action === 'cancel')
       return finish(ctx, { error: 'access_denied', error_description: 'The user said no' })
-    if (action === 'continue' && current && nextStep(interaction, current) === 'consent') {
-      return approve(ctx, interaction, current)
-    }
-    ctx.redirect(`${urlOf(interaction)}${action === 'switch' ? '?switch=1' : ''}`)
+    const ready = action === 'continue' && current && nextStep(interaction, current) === 'consent'
+    if (ready && !mustChoose(ctx, interaction)) return approve(ctx, interaction, current)
+    const next = action === 'switch' ? '?switch=1' : ready ? '?chosen=1' : ''
+    ctx.redirect(`${urlOf(interaction)}${next}`)
     ctx.status = 303
   })
 }

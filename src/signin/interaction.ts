@@ -26,6 +26,8 @@ export interface Interaction {
   uiLocales: string | undefined
   /** The app asked for the consent page even where it could be skipped. */
   consentAsked: boolean
+  /** The app asks which account it is to be (`prompt=select_account`). */
+  chooseAccount: boolean
   /** Whoever signs in must have given their password since this time. */
   signInSince: Date | undefined
   /** The app expects this user (`id_token_hint`). */
@@ -79,6 +81,7 @@ export async function loadInteraction(ctx: Context, provider: Provider, db: Knex
     consentAsked: String(params.prompt ?? '')
       .split(' ')
       .includes('consent'),
+    chooseAccount: prompt.name === 'select_account',
     signInSince: again ? new Date(iat * 1000) : undefined,
     expectedUserId: prompt.reasons.includes('id_token_hint') ? subOf(params.id_token_hint) : undefined,
   }

@@ -313,6 +313,33 @@ describe('who is asked', () => {
     )
   })
 
+  test('prompt=select_account asks which account it is to be, then for consent', async () => {
+    const { agent } = await obtainTokens(postern, clientId, 'alice')
+    const { url } = authorizationRequest(postern, clientId, { prompt: 'select_account' })
+    const choice = await agent.follow(await agent.get(url))
+    expect(choice.body).toContain('@alice:localhost.test')
+    expect(choice.body).toContain('value="switch"')
+    const consent = await agent.follow(await agent.submit(choice, { action: 'continue' }))
+    expect(consent.body).toContain('ABCDEFGHIJ')
+    const answer = await agent.follow(await agent.submit(consent, { action: 'continue' }))
+    expect(sent(answer.location).get('code')).toBeTruthy()
+    const other = await agent.follow(await agent.get(url))
+    const page = await agent.follow(await agent.submit(other, { action: 'switch' }))
+    const switched = await signIn(agent, page, 'admin')
+    expect(switched.body).toContain('@admin:localhost.test')
+    expect(switched.body).toContain('ABCDEFGHIJ')
+  })
+
+  test('prompt=create shows the sign-in, as nobody can sign up', async () => {
+    const agent = createAgent(postern.url)
+    const { url } = authorizationRequest(postern, clientId, { prompt: 'create' })
+    const page = await agent.follow(await agent.get(url))
+    expect(page.body).toContain('name="password"')
+    const consent = await signIn(agent, page, 'alice')
+    const answer = await agent.follow(await agent.submit(consent, { action: 'continue' }))
+    expect(sent(answer.location).get('code')).toBeTruthy()
+  })
+
   test('an id_token_hint of someone else asks for that person', async () => {
     const { id_token } = await obtainTokens(postern, clientId, 'admin')
     const { agent } = await obtainTokens(postern, clientId, 'alice')

@@ -62,7 +62,7 @@ async function checkScope(db: Knex, ctx: KoaContextWithOIDC): Promise<void> {
 function policy(db: Knex) {
   const prompts = interactionPolicy.base()
   const login = prompts.get('login')
-  const { Check } = interactionPolicy
+  const { Check, Prompt } = interactionPolicy
   // First of all checks, so that a scope is refused before anyone signs in for it.
   login?.checks.add(
     new Check('scope_policy', 'The scope is not allowed', async (ctx) => {
@@ -74,6 +74,9 @@ function policy(db: Knex) {
   // Consent is asked for each authorization: its scope names a new device. An operator may skip it for named
   // clients, native ones too, which `loadExistingGrant` does.
   prompts.get('consent')?.checks.remove('native_client_prompt')
+  // Choosing among accounts comes after the sign-in, and signing up is signing in as long as nobody can sign up.
+  prompts.add(new Prompt({ name: 'select_account', requestable: true }), 1)
+  prompts.add(new Prompt({ name: 'create', requestable: true }), 1)
   return prompts
 }
 
