@@ -128,6 +128,13 @@ test('a database that dies is started again, and its server keeps its place', as
 
   await expect.poll(() => ready(database), { timeout: 15_000 }).toBe(true)
   expect(await postgresPid(folder)).not.toBe(pid)
+  // The server takes its place again right after the connection is back.
+  const held = () =>
+    database
+      .knex('pg_locks')
+      .where({ locktype: 'advisory', mode: 'ExclusiveLock', granted: true })
+      .first('pid')
+  await expect.poll(held, { timeout: 15_000 }).toBeTruthy()
   const other = await openHere(folder)
   await expect(holdServerLock(other)).rejects.toThrow('Another postern server already runs')
 })
