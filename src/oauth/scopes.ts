@@ -38,6 +38,11 @@ export const MAS_ADMIN_SCOPE = 'urn:mas:admin'
  */
 const IGNORED = new Set(['profile', 'address', 'phone', 'offline_access'])
 
+/** Whether a name is let pass and left out of what is granted. */
+export function isIgnoredScope(name: string): boolean {
+  return IGNORED.has(name)
+}
+
 const MAXIMUM_LENGTH = 2048
 
 /**

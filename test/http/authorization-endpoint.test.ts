@@ -351,6 +351,16 @@ describe('who is asked', () => {
   })
 })
 
+describe('what general OpenID Connect clients send', () => {
+  test('profile and offline_access are let pass and left out', async () => {
+    const tokens = await obtainTokens(postern, clientId, 'alice', {
+      params: { scope: 'openid profile email offline_access' },
+    })
+    expect(tokens.scope).toBe('openid email')
+    expect(tokens.refresh_token).toBeTruthy()
+  })
+})
+
 describe('how it is sent', () => {
   test('an authorization request may be posted, too', async () => {
     const { params } = authorizationRequest(postern, clientId)

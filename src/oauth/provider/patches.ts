@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { hashSecret } from '../../tokens/format.ts'
 import { redirectUriMatches } from '../redirect-uris.ts'
-import { API_SCOPE, DEVICE_SCOPE_PREFIX, UNSTABLE_DEVICE_SCOPE_PREFIX } from '../scopes.ts'
+import { API_SCOPE, DEVICE_SCOPE_PREFIX, isIgnoredScope, UNSTABLE_DEVICE_SCOPE_PREFIX } from '../scopes.ts'
 
 /** Who is signed in, as the library needs to know it. */
 export interface SignedIn {
@@ -59,11 +59,12 @@ export function patchProvider(
   const library = provider as unknown as Patched
 
   // The library knows a fixed set of scopes and drops others silently; a device scope carries the device's ID.
-  // Which scopes a client or user may have is decided in scope-policy.ts.
+  // Which scopes a client or user may have is decided in scope-policy.ts. Ignored ones are never granted, so the
+  // library must not wait for a consent that covers them.
   Object.defineProperty(library.OIDCContext.prototype, 'requestParamOIDCScopes', {
     configurable: true,
     get(this: Patched['OIDCContext']['prototype']) {
-      return new Set(this.params.scope?.split(' '))
+      return new Set(this.params.scope?.split(' ').filter((name) => !isIgnoredScope(name)))
     },
   })
 
