@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import loglevel from 'loglevel'
 import { createClient, type MatrixClient } from 'matrix-js-sdk'
+import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import { OAuth2 } from 'matrix-js-sdk/lib/oauth/index.js'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { newContext } from './browser.ts'
@@ -9,6 +10,16 @@ import { PASSWORD } from './oauth.ts'
 
 // js-sdk tells everything that it does.
 loglevel.getLogger('matrix').setLevel('silent')
+
+/** For a client with encryption, whose parts make loggers of their own. */
+export const silent: Logger = {
+  trace: () => undefined,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  getChild: () => silent,
+}
 
 /** An app in the browser: a page on this machine that people are sent back to. */
 export interface App {

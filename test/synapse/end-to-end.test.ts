@@ -8,9 +8,10 @@ import {
   fillSignIn,
   prepareOAuth,
   signInWithBrowser,
+  silent,
   startApp,
 } from '../support/matrix-client.ts'
-import { addUser, obtainTokens, REDIRECT_URI } from '../support/oauth.ts'
+import { addUser, obtainTokens, REDIRECT_URI, refresh } from '../support/oauth.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 import { type RunningSynapse, startSynapse } from '../support/synapse.ts'
 
@@ -61,6 +62,15 @@ async function whoami(token: string): Promise<{ status: number; body: Record<str
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
+/** One `/sync`, as text: what the homeserver gives the app that asks with this token. */
+async function sync(token: string): Promise<string> {
+  const response = await fetch(`${synapse.url}/_matrix/client/v3/sync`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  expect(response.status).toBe(200)
+  return response.text()
+}
+
 test('from the metadata to a sent message, with a refresh and one whose answer got lost', async () => {
   const { client, oauth, accessToken, refreshToken, deviceId } = await signIn('alice', {
     responseMode: 'fragment',
@@ -69,6 +79,7 @@ test('from the metadata to a sent message, with a refresh and one whose answer g
   const { room_id } = await client.createRoom({ name: 'Side door' })
   const { event_id } = await client.sendTextMessage(room_id, 'knock knock')
   expect(event_id).toMatch(/^\$/)
+  expect(await sync(accessToken)).toContain(event_id)
 
   const second = await oauth.performRefreshTokenGrant(refreshToken)
   expect(second.access_token).not.toBe(accessToken)
@@ -111,7 +122,9 @@ test('a locked user is held: the homeserver fails with a 5xx, and the same sessi
   const held = await whoami(accessToken)
   expect(held.status).toBeGreaterThanOrEqual(500)
   expect(held.body.errcode).not.toBe('M_UNKNOWN_TOKEN')
-  await expect(oauth.performRefreshTokenGrant(refreshToken)).rejects.toThrow()
+  const refused = await refresh(postern, oauth.context.clientId, refreshToken)
+  expect(refused.status).toBe(503)
+  expect(refused.headers.get('retry-after')).toBeTruthy()
   await postern.app.accounts.unlock(users.get('dave') ?? '', { actor: 'operator' })
   expect((await whoami(accessToken)).status).toBe(200)
   expect((await oauth.performRefreshTokenGrant(refreshToken)).access_token).toBeTruthy()
@@ -141,6 +154,7 @@ test('new cross-signing keys are let through after the account page allowed it',
     accessToken: signedIn.accessToken,
     deviceId: signedIn.deviceId,
     userId,
+    logger: silent,
   })
   await client.initRustCrypto({ useIndexedDB: false })
   const crypto = client.getCrypto()
