@@ -20,7 +20,9 @@ async function bearerToken(ctx: Context): Promise<string> {
     throw new BearerError('invalid_request', 'access tokens must not be sent in the address')
   }
   const header = /^bearer ([\x21-\x7e]+)$/i.exec(ctx.get('Authorization'))?.[1]
-  const form = ctx.method === 'POST' && ctx.get('Content-Type') ? await checkedForm(ctx) : undefined
+  // RFC 6750 §2.2: only a form carries a token; any other body says nothing here.
+  const hasForm = ctx.method === 'POST' && ctx.is('application/x-www-form-urlencoded')
+  const form = hasForm ? await checkedForm(ctx) : undefined
   const inBody = form?.get('access_token')
   if (header && inBody) throw new BearerError('invalid_request', 'the access token must be sent once')
   const token = header ?? inBody

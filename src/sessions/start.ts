@@ -56,6 +56,13 @@ const ATTEMPTS = 3
 export function createSessionStarter(deps: SessionStarterDeps) {
   const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice } = deps
 
+  /** When the session ends by itself: at its absolute limit, and with an access token that nothing can follow. */
+  function endOf(start: SessionStart, now: Date): Date | null {
+    const own = start.refreshToken === null ? start.accessTokenTtl : null
+    const seconds = Math.min(absoluteLimit ?? Infinity, own ?? Infinity)
+    return seconds === Infinity ? null : new Date(now.getTime() + seconds * 1000)
+  }
+
   async function insert(trx: Knex, start: SessionStart, id: string): Promise<void> {
     const now = clock.now()
     const userId = start.user?.id ?? null
@@ -78,7 +85,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       scope: start.scope,
       browserSessionId: start.browserSessionId,
       createdAt: now,
-      expiresAt: absoluteLimit === null ? null : new Date(now.getTime() + absoluteLimit * 1000),
+      expiresAt: endOf(start, now),
       ip: start.ip,
       userAgent: start.userAgent,
       name: null,

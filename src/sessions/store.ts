@@ -187,11 +187,18 @@ export async function listOverdueSessions(
   return rows.map((row) => fromUuid(row.id))
 }
 
-/** Writes the last activity of many sessions in one statement; it never goes backwards. */
+/**
+ * Writes the last activity of many sessions in one statement; it never goes backwards. Sessions that somebody holds
+ * are left out: whoever ends many takes them in another order, and waiting for each other would be a deadlock.
+ */
 export async function markActive(db: Knex, activity: { id: string; at: Date }[]): Promise<void> {
   await db.raw(
-    `update sessions s set last_active_at = greatest(s.last_active_at, a.at)
-       from unnest(?::uuid[], ?::timestamptz[]) as a(id, at) where s.id = a.id`,
+    `with active as (select * from unnest(?::uuid[], ?::timestamptz[]) as a(id, at)),
+     free as (
+       select s.id from sessions s join active on active.id = s.id for no key update of s skip locked
+     )
+     update sessions s set last_active_at = greatest(s.last_active_at, active.at)
+       from free join active on active.id = free.id where s.id = free.id`,
     [activity.map((one) => toUuid(one.id)), activity.map((one) => one.at.toISOString())],
   )
 }

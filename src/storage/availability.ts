@@ -18,9 +18,9 @@ const SYSTEM_CODES = new Set([
 /**
  * SQLSTATE classes and codes that pass: connection exceptions (08), insufficient resources (53), shutdown and
  * start-up (57P0x), a statement that took too long (57014), a lock that was not available (55P03), a replica
- * without writes (25006, during a fail-over).
+ * without writes (25006, during a fail-over), a transaction that stood in another's way (40001, 40P01).
  */
-const SQLSTATES = /^(08...|53...|57P0.|57014|55P03|25006)$/
+const SQLSTATES = /^(08...|53...|57P0.|57014|55P03|25006|40001|40P01)$/
 
 /** node-postgres has no codes for what it finds out itself, and knex puts the statement before its message. */
 const DRIVER_MESSAGES =

@@ -48,7 +48,7 @@ function newPair(kind: RefreshCaller['kind']): TokenPair {
   return { accessToken: newToken(access), refreshToken: newToken(refresh) }
 }
 
-type Outcome = { answer: Refreshed } | { rotateAgain: true } | { replayed: () => Promise<void> }
+type Outcome = { answer: Refreshed } | { lookAgain: true } | { replayed: () => Promise<void> }
 
 /**
  * Refresh with rotation that is idempotent, for OAuth and the legacy API alike (RFC 9700 §4.14.2, Matrix
@@ -95,14 +95,17 @@ export function createRefresh(deps: RefreshDeps) {
     return state
   }
 
-  /** The successor pair again; where its access token has expired, its own successor in its place. */
+  /**
+   * The successor pair again; where its access token has expired, its own successor in its place. Undefined where
+   * something changed beside this look: the successor was used, or the user locked.
+   */
   async function answerAgain(
     trx: Knex,
     presented: string,
     state: RefreshTokenState & { successorHash: Buffer; successorSealed: Buffer },
     accessExpiresAt: Date | null,
     caller: RefreshCaller,
-  ): Promise<Refreshed> {
+  ): Promise<Refreshed | undefined> {
     const pair = openPair(presented, state.successorSealed)
     const remaining = accessExpiresAt
       ? Math.floor((accessExpiresAt.getTime() - clock.now().getTime()) / 1000)
@@ -111,7 +114,7 @@ export function createRefresh(deps: RefreshDeps) {
     // The unused successor is exchanged on the client's behalf, so that there is still only one live branch and
     // both the presented token and the successor (should it turn up after all) lead to it.
     const fresh = await rotateCurrent(trx, pair.refreshToken, caller)
-    if (!fresh) throw new InvalidRefreshTokenError('successor no longer current')
+    if (!fresh) return undefined
     await reseal(trx, hashSecret(presented), hashSecret(fresh.refreshToken), sealPair(presented, fresh))
     return fresh
   }
@@ -121,7 +124,7 @@ export function createRefresh(deps: RefreshDeps) {
     const found = await findRefreshTokenForUpdate(trx, hashSecret(presented), now)
     const { consumedAt, successorHash, successorSealed, ...rest } = check(found, caller, now)
     // It became current between the two looks: the user was unlocked, for example.
-    if (!consumedAt) return { rotateAgain: true }
+    if (!consumedAt) return { lookAgain: true }
     const successor = successorHash ? await findSuccessor(trx, successorHash) : undefined
     const withinGrace = now.getTime() - consumedAt.getTime() <= graceSeconds * 1000
     if (successorHash && successorSealed && successor && (withinGrace || !successor.used)) {
@@ -132,7 +135,8 @@ export function createRefresh(deps: RefreshDeps) {
         const pair = openPair(presented, successorSealed)
         return { answer: { ...pair, scope: state.scope, expiresIn: Math.max(1, Math.floor(left)) } }
       }
-      return { answer: await answerAgain(trx, presented, state, successor.accessExpiresAt, caller) }
+      const answer = await answerAgain(trx, presented, state, successor.accessExpiresAt, caller)
+      return answer ? { answer } : { lookAgain: true }
     }
     return { replayed: await deps.endReplayedSession(trx, rest.sessionId) }
   }

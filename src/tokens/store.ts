@@ -227,15 +227,20 @@ export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<stri
 
 /**
  * Marks access tokens as used, in one statement, and the refresh tokens of their pairs with them: the access token's
- * row is cleaned up a day after it expired, and a replay must be recognised longer than that.
+ * row is cleaned up a day after it expired, and a replay must be recognised longer than that. Rows that somebody holds are
+ * left out: a refresh takes the same two the other way round and would deadlock, and its own consumption is a use.
  */
 export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
   await db.raw(
     `with used as (
-       update tokens set first_used_at = ? where hash = any(?) and first_used_at is null returning refresh_hash
+       select hash, refresh_hash from tokens where hash = any(?) and first_used_at is null
+          for no key update skip locked
+     ), pairs as (
+       select r.hash from tokens r join used on used.refresh_hash = r.hash where r.first_used_at is null
+          for no key update of r skip locked
      )
-     update tokens r set first_used_at = ? from used where r.hash = used.refresh_hash and r.first_used_at is null`,
-    [at, hashes, at],
+     update tokens set first_used_at = ? where hash in (select hash from used union all select hash from pairs)`,
+    [hashes, at],
   )
 }
 

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { fromUuid } from '../../src/ids.ts'
 import {
   addUser,
   introspect,
@@ -9,7 +12,7 @@ import {
   registerClient,
   type Tokens,
 } from '../support/oauth.ts'
-import { startPostern, type TestPostern } from '../support/postern.ts'
+import { HOMESERVER_SECRET, startPostern, type TestPostern } from '../support/postern.ts'
 
 const SECRET = 'a-secret-of-the-configured-client'
 let postern: TestPostern
@@ -66,9 +69,17 @@ test('the homeserver learns who, on which device, with which scopes, and for how
 test('check 41: without authentication, with a wrong secret, and for public clients there is no answer to read', async () => {
   const { access_token: token } = await obtainTokens(postern, clientId, 'alice')
   const url = `${postern.url}oauth2/introspect`
-  expect((await post(url, { token })).status).toBe(401)
-  expect((await post(url, { token, client_id: clientId })).status).toBe(401)
-  expect((await post(url, { token }, { authorization: 'Bearer not-the-secret' })).status).toBe(401)
+  const wrong = `Basic ${Buffer.from('watcher:wrong-secret-of-the-client').toString('base64')}`
+  for (const answer of [
+    await post(url, { token }),
+    await post(url, { token, client_id: clientId }),
+    await post(url, { token }, { authorization: wrong }),
+    await post(url, { token }, { authorization: 'Bearer not-the-secret' }),
+  ]) {
+    expect(answer.status).toBe(401)
+    expect(answer.headers.get('www-authenticate')).toMatch(/^(?:Basic|Bearer)/)
+    expect(answer.headers.get('cache-control')).toContain('no-store')
+  }
   for (const value of [token, 'unknown']) {
     const answer = await post(url, { token: value }, { authorization: 'Bearer not-the-secret' })
     expect(await answer.json()).toMatchObject({ error: 'invalid_client' })
@@ -158,4 +169,68 @@ test('check 52: a forwarded address from a peer that is not trusted counts for n
   await post(`${postern.url}oauth2/revoke`, { token: access_token }, { 'x-forwarded-for': '203.0.113.9' })
   const rows = await postern.db('audit_events').whereNotNull('ip').distinct('ip')
   expect(rows.map(({ ip }) => ip)).not.toContain('203.0.113.9')
+})
+
+test('check 43: right after its session ends a token is inactive to everybody', async () => {
+  const { access_token } = await obtainTokens(postern, clientId, 'alice')
+  const [{ id }] = await postern.db('users').where({ localpart: 'alice' }).select('id')
+  const [session] = await postern
+    .db('sessions')
+    .where({ user_id: id, device_id: 'ABCDEFGHIJ' })
+    .whereNull('ended_at')
+  expect(await postern.app.sessions.end(fromUuid(session.id), 'signed_out', { actor: 'user' })).toBe(true)
+  expect((await introspect(postern, access_token)).body).toEqual({ active: false })
+  expect(await asClient('watcher', access_token)).toEqual({ active: false })
+})
+
+test('check 43: after a lock the homeserver gets 503, also for expired and superseded tokens, and others get nothing', async () => {
+  const id = await addUser(postern, 'held')
+  const first = await obtainTokens(postern, clientId, 'held')
+  const second = (await (await refresh(postern, clientId, first.refresh_token)).json()) as Tokens
+  await postern.app.accounts.lock(id, { actor: 'operator' })
+  const userinfo = () =>
+    fetch(`${postern.url}oauth2/userinfo`, { headers: { authorization: `Bearer ${second.access_token}` } })
+  expect((await userinfo()).status).toBe(503)
+  for (const wait of [0, 600]) {
+    postern.clock.advance(wait)
+    for (const token of [first.access_token, second.access_token]) {
+      const { status, headers, body } = await introspect(postern, token)
+      expect(status).toBe(503)
+      expect(headers.get('retry-after')).toBeTruthy()
+      expect(body).not.toHaveProperty('active')
+      expect(await asClient('watcher', token)).toEqual({ active: false })
+    }
+  }
+  await postern.app.accounts.unlock(id, { actor: 'operator' })
+  const third = (await (await refresh(postern, clientId, second.refresh_token)).json()) as Tokens
+  expect((await introspect(postern, third.access_token)).body).toMatchObject({ active: true })
+  expect((await introspect(postern, first.access_token)).body).toEqual({ active: false })
+})
+
+test('a homeserver that hangs up in the middle of its question disturbs nobody', async () => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  const socket = connect(Number(new URL(postern.url).port), 'localhost')
+  await once(socket, 'connect')
+  const head = `POST /oauth2/introspect HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${HOMESERVER_SECRET}\r\n`
+  // "100-continue" is answered when the request has been seen: no guess how long that takes.
+  socket.write(`${head}Expect: 100-continue\r\nContent-Length: 100\r\n\r\n`)
+  await once(socket, 'data')
+  socket.write('token=abc')
+  socket.resetAndDestroy()
+  const { access_token } = await obtainTokens(postern, clientId, 'alice')
+  expect((await introspect(postern, access_token)).body).toMatchObject({ active: true })
+  process.off('unhandledRejection', note)
+  expect(unhandled).toEqual([])
+})
+
+test('userinfo reads the header whatever else is sent', async () => {
+  const { access_token } = await obtainTokens(postern, clientId, 'alice')
+  const answer = await fetch(`${postern.url}oauth2/userinfo`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
+    body: '{}',
+  })
+  expect(await answer.json()).toMatchObject({ username: 'alice' })
 })

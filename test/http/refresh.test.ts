@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { hashSecret } from '../../src/tokens/format.ts'
+import { markFirstUse } from '../../src/tokens/store.ts'
 import {
   API,
   addUser,
@@ -184,4 +186,88 @@ test('an access token, an unknown token and a malformed one are not refreshed', 
   ]) {
     await refused(await refresh(postern, clientId, token))
   }
+})
+
+test('the lost successor of a fresh pair is a replay once the fresh pair was used and the grace time is over', async () => {
+  const first = await obtainTokens(postern, clientId, 'alice')
+  const lost = await again(first.refresh_token)
+  postern.clock.advance(3600)
+  const fresh = await again(first.refresh_token)
+  await use(fresh.access_token)
+  postern.clock.advance(31)
+  await refused(await refresh(postern, clientId, lost.refresh_token))
+  expect(await isActive(fresh.access_token)).toBe(false)
+  await refused(await refresh(postern, clientId, fresh.refresh_token))
+})
+
+test('check 29: a lost answer of a locked user is held too, and is given after the unlock', async () => {
+  const first = await obtainTokens(postern, clientId, 'alice')
+  const lost = await again(first.refresh_token)
+  await postern.app.accounts.lock(alice, { actor: 'operator' })
+  const before = await postern.db('tokens').count()
+  for (const token of [first.refresh_token, lost.refresh_token]) {
+    expect((await refresh(postern, clientId, token)).status).toBe(503)
+  }
+  // An expired access token makes the answer write: a fresh pair takes the place of the lost one.
+  postern.clock.advance(3600)
+  expect((await refresh(postern, clientId, first.refresh_token)).status).toBe(503)
+  expect(await postern.db('tokens').count()).toEqual(before)
+  await postern.app.accounts.unlock(alice, { actor: 'operator' })
+  expect(await isActive((await again(first.refresh_token)).access_token)).toBe(true)
+})
+
+test('a narrower scope is allowed, and the answer says what the new token may do', async () => {
+  const first = await obtainTokens(postern, clientId, 'alice')
+  const second = await ok(await refresh(postern, clientId, first.refresh_token, { scope: 'openid' }))
+  const { body } = await introspect(postern, second.access_token)
+  expect(second.scope.split(' ')).toContain('openid')
+  expect(String(body.scope).split(' ')).toEqual(expect.arrayContaining(second.scope.split(' ')))
+})
+
+test('a refresh and the note that its pair was used do not wait for each other in a circle', async () => {
+  const tokens = await obtainTokens(postern, clientId, 'alice')
+  const access = hashSecret(tokens.access_token)
+  const noting = await postern.db.transaction()
+  await noting.raw('select 1 from tokens where hash = ? for no key update', [access])
+  const refreshing = refresh(postern, clientId, tokens.refresh_token)
+  await vi.waitFor(async () => {
+    const { rows } = await postern.db.raw('select 1 from pg_locks where not granted')
+    expect(rows.length).toBeGreaterThan(0)
+  })
+  // The refresh holds the refresh token and waits for the access token, which this transaction holds.
+  await markFirstUse(noting, [access], postern.clock.now())
+  await noting.commit()
+  await ok(await refreshing)
+})
+
+test('last activity is not waited for while somebody ends the session', async () => {
+  const tokens = await obtainTokens(postern, clientId, 'alice')
+  expect(await isActive(tokens.access_token)).toBe(true)
+  const ending = await postern.db.transaction()
+  await ending.raw('select 1 from sessions where ended_at is null for update')
+  await postern.app.activity.flush()
+  await ending.rollback()
+  expect(postern.logged.filter((line) => line.includes('activity.flush_deferred'))).toEqual([])
+})
+
+test('connections that break under a refresh cost nobody a sign-in', async () => {
+  let { refresh_token: token } = await obtainTokens(postern, clientId, 'alice')
+  const statuses = new Set<number>()
+  for (let round = 0; round < 30; round++) {
+    const [answer] = await Promise.all([
+      refresh(postern, clientId, token),
+      postern.db.raw(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
+      ),
+    ])
+    statuses.add(answer.status)
+    if (answer.status === 200) token = ((await answer.json()) as Tokens).refresh_token
+  }
+  for (const status of statuses) expect([200, 503]).toContain(status)
+  await vi.waitFor(async () => {
+    const answer = await refresh(postern, clientId, token)
+    expect(answer.status).toBe(200)
+    expect(await isActive(((await answer.json()) as Tokens).access_token)).toBe(true)
+  })
 })

@@ -65,6 +65,9 @@ describe('the code', () => {
     postern.clock.advance(30)
     expect(await error(await exchange(postern, clientId, code, request.verifier))).toBe('invalid_grant')
     expect(await isActive(tokens.access_token)).toBe(false)
+    const [event] = await postern.db('audit_events').orderBy('id', 'desc').limit(1)
+    expect(event).toMatchObject({ event: 'session.ended', details: { reason: 'code_replay' } })
+    expect(event.ip).toBeTruthy()
   })
 
   test('check 22: twenty exchanges at once give one pair, and it works', async () => {
@@ -225,6 +228,17 @@ describe('client_credentials', () => {
     for (const scope of ['urn:synapse:admin:*', API, 'openid']) {
       expect(await error(await token({ ...form, scope }))).toBe('invalid_scope')
     }
+  })
+
+  test('a session that nothing can follow is over with its access token', async () => {
+    const form = { grant_type: 'client_credentials', client_id: 'robot', client_secret: SECRET }
+    const live = () => postern.db('sessions').where({ client_id: 'robot' }).whereNull('ended_at')
+    expect((await token(form)).status).toBe(200)
+    await postern.app.cleanUp()
+    expect(await live()).not.toEqual([])
+    postern.clock.advance(301)
+    await postern.app.cleanUp()
+    expect(await live()).toEqual([])
   })
 })
 

@@ -62,10 +62,10 @@ function check(record: OidcRecord | undefined, ctx: KoaContextWithOIDC): CodePay
 export function createAuthorizationCodeGrant(deps: CodeGrantDeps) {
   const { db, clock, sessions, startSession, tokens, facts } = deps
 
-  async function refuseReplay(record: OidcRecord): Promise<never> {
+  async function refuseReplay(record: OidcRecord, ip: string): Promise<never> {
     const age = clock.now().getTime() - (record.consumedAt?.getTime() ?? 0)
     if (record.sessionId && age > REPLAY_TOLERANCE_MS) {
-      await sessions.end(record.sessionId, 'code_replay', { actor: 'client' })
+      await sessions.end(record.sessionId, 'code_replay', { actor: 'client', ip })
     }
     throw new errors.InvalidGrant('authorization code already consumed')
   }
@@ -78,7 +78,7 @@ export function createAuthorizationCodeGrant(deps: CodeGrantDeps) {
     const hash = hashSecret(params.code ?? '')
     const record = await findRecord(db, 'AuthorizationCode', hash)
     const code = check(record, ctx)
-    if (record?.consumedAt) await refuseReplay(record)
+    if (record?.consumedAt) await refuseReplay(record, facts.ip(ctx))
     if (!record || record.expiresAt <= clock.now())
       throw new errors.InvalidGrant('authorization code is expired')
 

@@ -1,5 +1,6 @@
 import type Router from '@koa/router'
 import type { Knex } from 'knex'
+import type { Context } from 'koa'
 import { errors } from 'oidc-provider'
 import { PosternError } from '../../errors.ts'
 import { findClient } from '../clients/store.ts'
@@ -14,7 +15,9 @@ export interface ClientIntrospectionDeps {
   introspect: Introspector
 }
 
-function unauthorized(message: string): PosternError {
+/** RFC 9110 §15.5.2: a 401 names a way to authenticate. */
+function unauthorized(ctx: Context, message: string): PosternError {
+  ctx.set('WWW-Authenticate', 'Basic')
   return new PosternError('invalid_client', message, { status: 401 })
 }
 
@@ -28,11 +31,10 @@ export function addClientIntrospectionRoute(router: Router, deps: ClientIntrospe
     const form = await checkedForm(ctx)
     // RFC 7662 §2.1: whoever says nothing of themselves is unauthorised, not misunderstood.
     if (!ctx.headers.authorization && !form.has('client_id')) {
-      ctx.set('WWW-Authenticate', 'Basic')
-      throw unauthorized('client authentication is needed here')
+      throw unauthorized(ctx, 'client authentication is needed here')
     }
     const { clientId, public: isPublic, params } = await authenticate(ctx, ['token', 'token_type_hint'])
-    if (isPublic) throw unauthorized('public clients may not introspect')
+    if (isPublic) throw unauthorized(ctx, 'public clients may not introspect')
     if (!params.token) throw new errors.InvalidRequest("missing required parameter 'token'")
     const client = await findClient(db, clientId)
     const all = client?.kind !== 'dynamic' && client?.metadata.may_introspect === true

@@ -23,8 +23,9 @@ function send(res: ServerResponse, status: number, body: string, headers: Record
   res.end(body)
 }
 
+/** The body, or undefined where it is too large or its sender is gone: nobody is left to catch an error here. */
 function readBody(req: IncomingMessage): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
     req.on('data', (chunk: Buffer) => {
@@ -37,7 +38,7 @@ function readBody(req: IncomingMessage): Promise<string | undefined> {
       }
     })
     req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
-    req.on('error', reject)
+    req.on('error', () => resolve(undefined))
     req.on('close', () => resolve(undefined))
   })
 }
