@@ -1,8 +1,14 @@
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino'
+import { destination, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino'
+
+/** PostgreSQL repeats the row or the value that it refused in these (ASVS 5.0, V16.2.5); our own errors keep theirs. */
+function err(error: Error): object {
+  const { detail, where: _where, ...rest } = stdSerializers.err(error) as Record<string, unknown>
+  return 'severity' in rest ? rest : { ...rest, ...(detail === undefined ? {} : { detail }) }
+}
 
 /** The server's log: JSON lines on standard output. */
 export function serverLog(level: string): Logger {
-  return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime })
+  return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, serializers: { err } })
 }
 
 /** The log of the other commands: only what nobody else would say, on standard error. */

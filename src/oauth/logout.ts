@@ -99,8 +99,17 @@ export function addLogoutRoutes(router: Router, deps: LogoutDeps): void {
     pages.render(ctx, 'sign-out', data, { formActions, uiLocales: params.get('ui_locales') })
   }
 
-  router.get('/oauth2/logout', (ctx) => ask(ctx, parseForm(ctx.querystring).values))
-  router.post('/oauth2/logout', async (ctx) => ask(ctx, await checkedForm(ctx)))
+  router.get('/oauth2/logout', (ctx) => {
+    const { values, duplicates } = parseForm(ctx.querystring)
+    if (duplicates.length > 0) throw refused(`'${duplicates[0]}' parameter must not be provided twice`)
+    return ask(ctx, values)
+  })
+  router.post('/oauth2/logout', async (ctx) => {
+    // Posted from an app's page it comes without our cookies (SameSite): it goes on as the GET that it means.
+    const params = await checkedForm(ctx)
+    ctx.redirect(`${basePath}oauth2/logout?${new URLSearchParams([...params])}`)
+    ctx.status = 303
+  })
   router.post('/oauth2/logout/confirm', async (ctx) => {
     const { fields } = await pages.readForm(ctx)
     const { redirectTo } = await check(parseForm(fields.get('next') ?? '').values)

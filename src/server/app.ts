@@ -270,6 +270,7 @@ export async function createApp(deps: AppDeps) {
   addCrossSigningRoutes(router, {
     db,
     clock,
+    log,
     homeserver,
     pages,
     browser,

@@ -76,6 +76,7 @@ export function addSetupRoutes(router: Router, deps: SetupDeps): void {
         { localpart: username, password },
         facts,
       )
+      await browser.signOut(ctx)
       const started = await db.transaction((trx) => browserSessions.start(trx, user, facts, formId))
       browser.remember(ctx, started.cookie)
       ctx.redirect(`${basePath}account`)

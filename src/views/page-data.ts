@@ -221,6 +221,8 @@ export interface AccountCrossSigningResetPage extends AccountFrame {
   form: PageForm
   /** Set once the reset is allowed: how long it stays so, in minutes. */
   allowedForMinutes?: Maybe<number>
+  /** Why it cannot be allowed: not now, or not at all. */
+  problem?: Maybe<'homeserver_away' | 'no_homeserver'>
 }
 
 export interface ReauthenticatePage {

@@ -1,4 +1,6 @@
+import { importJWK, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readSigningKeys } from '../../src/keys/signing-keys.ts'
 import { createAgent } from '../support/agent.ts'
 import { addUser, introspect, obtainTokens, registerClient } from '../support/oauth.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -74,4 +76,37 @@ test('whoever is not signed in is sent back at once, to a registered address', a
   const answer = await stranger.get(logout({ id_token_hint: id_token, post_logout_redirect_uri: AFTER }))
   expect(answer.location).toBe(AFTER)
   expect((await stranger.follow(await stranger.get(logout({})))).body).toContain('signed out')
+})
+
+test('a hint that has expired still tells which app asks', async () => {
+  const { agent } = await obtainTokens(postern, clientId, 'alice')
+  const keys = await readSigningKeys(postern.config.secrets.keys_folder)
+  const key = keys.find(({ key: { alg } }) => alg === 'RS256')?.key
+  if (!key) throw new Error('No key')
+  const yesterday = Math.floor(postern.clock.now().getTime() / 1000) - 86_400
+  const idToken = (claims: object) =>
+    new SignJWT({ sub: 'anyone', aud: clientId, iss: postern.url, ...claims })
+      .setProtectedHeader({ alg: 'RS256', kid: key.kid })
+      .setIssuedAt(yesterday)
+      .setExpirationTime(yesterday + 60)
+  const signed = await idToken({}).sign(await importJWK(key))
+  const page = await agent.get(logout({ id_token_hint: signed, post_logout_redirect_uri: AFTER }))
+  expect((await agent.submit(page, {})).location).toBe(AFTER)
+  const elsewhere = await idToken({ iss: 'https://evil.example/' }).sign(await importJWK(key))
+  expect((await agent.get(logout({ id_token_hint: elsewhere }))).status).toBe(400)
+})
+
+test('a request that is posted is asked about like one that is not', async () => {
+  const { agent, id_token = '' } = await obtainTokens(postern, clientId, 'alice')
+  const params = { id_token_hint: id_token, post_logout_redirect_uri: AFTER, state: 'back' }
+  const page = await agent.follow(await agent.post(`${postern.url}oauth2/logout`, params))
+  expect(page.status).toBe(200)
+  expect((await agent.get(`${postern.url}account`)).status).toBe(200)
+  expect((await agent.submit(page, {})).location).toBe(`${AFTER}?state=back`)
+})
+
+test('a parameter that comes twice is refused', async () => {
+  const twice = `post_logout_redirect_uri=${AFTER}&post_logout_redirect_uri=https://evil.example`
+  const agent = createAgent(postern.url)
+  expect((await agent.get(`${postern.url}oauth2/logout?client_id=${clientId}&${twice}`)).status).toBe(400)
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { openAccount } from '../support/account.ts'
 import { createAgent } from '../support/agent.ts'
-import { PASSWORD } from '../support/oauth.ts'
+import { addUser, PASSWORD } from '../support/oauth.ts'
 import { startPostern } from '../support/postern.ts'
 
 test('the first administrator is made on the page of the link, once, and is signed in', async () => {
@@ -46,5 +47,18 @@ test('the link expires after an hour', async () => {
   const path = (await postern.app.firstAdmin.issue()) ?? ''
   postern.clock.advance(3601)
   expect((await createAgent(postern.url).get(`${postern.url}${path.slice(1)}`)).status).toBe(410)
+  await postern.close()
+})
+
+test('whoever was signed in with the same browser is signed out', async () => {
+  const postern = await startPostern()
+  await addUser(postern, 'alice')
+  const agent = await openAccount(postern, 'alice')
+  const path = (await postern.app.firstAdmin.issue()) ?? ''
+  const page = await agent.get(`${postern.url}${path.slice(1)}`)
+  const fields = { username: 'admin', password: PASSWORD, password_again: PASSWORD }
+  const account = await agent.follow(await agent.submit(page, fields))
+  expect(account.body).toContain('@admin:localhost.test')
+  expect(await postern.db('browser_sessions').whereNull('ended_at')).toHaveLength(1)
   await postern.close()
 })

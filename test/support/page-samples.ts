@@ -484,6 +484,18 @@ export const pageSamples: readonly Sample[] = [
     data: { ...frame, form: form(`${accountPath}/cross-signing-reset`), allowedForMinutes: 10 },
   },
   {
+    state: 'homeserver away',
+    page: 'account-cross-signing-reset',
+    path: `${accountPath}/cross-signing-reset`,
+    data: { ...frame, form: form(`${accountPath}/cross-signing-reset`), problem: 'homeserver_away' },
+  },
+  {
+    state: 'no homeserver',
+    page: 'account-cross-signing-reset',
+    path: `${accountPath}/cross-signing-reset`,
+    data: { ...frame, form: form(`${accountPath}/cross-signing-reset`), problem: 'no_homeserver' },
+  },
+  {
     state: 'empty',
     page: 'reauthenticate',
     path: `${accountPath}/reauthenticate`,
