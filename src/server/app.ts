@@ -10,6 +10,7 @@ import { addAccountRoutes } from '../account/routes.ts'
 import { createCleanup } from '../cleanup/cleanup.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
+import { UnavailableError } from '../errors.ts'
 import type { Homeserver } from '../homeserver/client.ts'
 import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { provisionUser } from '../homeserver/provisioning.ts'
@@ -25,6 +26,7 @@ import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
 import { createRequestFacts } from '../oauth/grants/request-facts.ts'
 import { answerTemporary } from '../oauth/grants/temporary.ts'
 import { createTokenAnswers } from '../oauth/grants/token-answer.ts'
+import { createUserGrant } from '../oauth/grants/user-grant.ts'
 import { createActivity } from '../oauth/introspection/activity.ts'
 import { createLookupBatch } from '../oauth/introspection/batch.ts'
 import { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
@@ -49,6 +51,7 @@ import { createPasswordCheck } from '../signin/password-check.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
 import { createSignInForm } from '../signin/sign-in-form.ts'
 import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
+import { ready } from '../storage/availability.ts'
 import type { Database } from '../storage/connection.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { createRefresh } from '../tokens/refresh.ts'
@@ -182,7 +185,8 @@ export async function createApp(deps: AppDeps) {
     refresh,
     findScope: (token) => findScopeOfToken(db, hashSecret(token)),
   })
-  const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, startSession, tokens, facts })
+  const grantToUser = createUserGrant({ db, startSession, tokens, facts })
+  const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, facts, grantToUser })
   const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts })
   provider.registerGrantType('authorization_code', answerTemporary(codeGrant), [
     'code',
@@ -195,7 +199,7 @@ export async function createApp(deps: AppDeps) {
   ])
   provider.registerGrantType('client_credentials', answerTemporary(clientGrant), ['scope'])
 
-  const deviceGrant = createDeviceCodeGrant({ db, clock, startSession, tokens, facts })
+  const deviceGrant = createDeviceCodeGrant({ db, clock, grantToUser })
   provider.registerGrantType(DEVICE_GRANT, answerTemporary(deviceGrant), ['device_code'])
 
   const library = compose(provider.middleware)
@@ -292,7 +296,7 @@ export async function createApp(deps: AppDeps) {
     ctx.body = 'ok'
   })
   router.get('/ready', async (ctx) => {
-    await db.raw('select 1')
+    if (!(await ready(database))) throw new UnavailableError('The database cannot be reached')
     ctx.body = 'ready'
   })
 

@@ -3,13 +3,10 @@ import type { Knex } from 'knex'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Clock } from '../../clock.ts'
 import type { Sessions } from '../../sessions/sessions.ts'
-import type { StartSession } from '../../sessions/start.ts'
 import { hashSecret } from '../../tokens/format.ts'
-import { findUserById } from '../../users/store.ts'
 import { consumeRecord, findRecord, type OidcRecord } from '../provider/store.ts'
-import { parseScope } from '../scopes.ts'
 import type { RequestFacts } from './request-facts.ts'
-import type { TokenAnswers } from './token-answer.ts'
+import type { GrantToUser } from './user-grant.ts'
 
 /** A code that comes again this soon is a client that asked twice; later it is a stolen one (RFC 9700 §4.5). */
 const REPLAY_TOLERANCE_MS = 10_000
@@ -30,9 +27,8 @@ export interface CodeGrantDeps {
   db: Knex
   clock: Clock
   sessions: Sessions
-  startSession: StartSession
-  tokens: TokenAnswers
   facts: RequestFacts
+  grantToUser: GrantToUser
 }
 
 /** RFC 7636 §4.6, S256 only: the authorization endpoint accepts no other challenge. */
@@ -60,7 +56,7 @@ function check(record: OidcRecord | undefined, ctx: KoaContextWithOIDC): CodePay
  * winner's tokens when a code comes twice.
  */
 export function createAuthorizationCodeGrant(deps: CodeGrantDeps) {
-  const { db, clock, sessions, startSession, tokens, facts } = deps
+  const { db, clock, sessions, facts, grantToUser } = deps
 
   async function refuseReplay(record: OidcRecord, ip: string): Promise<never> {
     const age = clock.now().getTime() - (record.consumedAt?.getTime() ?? 0)
@@ -82,31 +78,15 @@ export function createAuthorizationCodeGrant(deps: CodeGrantDeps) {
     if (!record || record.expiresAt <= clock.now())
       throw new errors.InvalidGrant('authorization code is expired')
 
-    const user = await findUserById(db, code.accountId)
-    if (!user || user.deactivatedAt) throw new errors.InvalidGrant('the account is gone')
-    if (user.lockedAt) throw new errors.InvalidGrant('the account is locked')
-    const scope = parseScope(code.scope)
-    const idTokenFor = scope.openid ? { user, nonce: code.nonce, authTime: code.authTime } : undefined
-    const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: true, idTokenFor })
-    await startSession({
-      kind: 'oauth',
-      user,
+    await grantToUser(ctx, {
+      userId: code.accountId,
       clientId: code.clientId,
-      deviceId: scope.deviceId ?? null,
-      deviceName: await facts.deviceName(ctx),
-      scope: scope.requested,
+      scope: code.scope,
+      nonce: code.nonce,
+      authTime: code.authTime,
       browserSessionId: code.sessionUid ?? null,
-      ip: facts.ip(ctx),
-      userAgent: facts.userAgent(ctx),
-      accessToken: answer.accessToken,
-      accessTokenTtl: answer.expiresIn,
-      refreshToken: answer.refreshToken,
-      consume: async (trx, sessionId) => {
-        if (!(await consumeRecord(trx, 'AuthorizationCode', hash, sessionId, clock.now()))) {
-          throw new errors.InvalidGrant('authorization code already consumed')
-        }
-      },
+      consume: (trx, sessionId) => consumeRecord(trx, 'AuthorizationCode', hash, sessionId, clock.now()),
+      usedUp: 'authorization code already consumed',
     })
-    ctx.body = answer.body
   }
 }

@@ -4,7 +4,6 @@ import type { StartSession } from '../../sessions/start.ts'
 import { findClient } from '../clients/store.ts'
 import { assertAllowedForClientItself } from '../scope-policy.ts'
 import { parseScope } from '../scopes.ts'
-import { asOAuthError } from './errors.ts'
 import type { RequestFacts } from './request-facts.ts'
 import type { TokenAnswers } from './token-answer.ts'
 
@@ -26,28 +25,24 @@ export function createClientCredentialsGrant({ db, startSession, tokens, facts }
     if (!client || client.kind === 'dynamic' || client.authMethod === 'none') {
       throw new errors.UnauthorizedClient('this client may not use client_credentials')
     }
-    try {
-      const scope = parseScope(String(ctx.oidc.params?.scope ?? ''))
-      if (scope.requested !== '') assertAllowedForClientItself(scope, client)
-      const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: false })
-      await startSession({
-        kind: 'oauth',
-        user: undefined,
-        clientId: client.clientId,
-        deviceId: null,
-        deviceName: null,
-        scope: scope.requested,
-        browserSessionId: null,
-        ip: facts.ip(ctx),
-        userAgent: facts.userAgent(ctx),
-        accessToken: answer.accessToken,
-        accessTokenTtl: answer.expiresIn,
-        refreshToken: null,
-        consume: async () => {},
-      })
-      ctx.body = answer.body
-    } catch (error) {
-      throw asOAuthError(error)
-    }
+    const scope = parseScope(String(ctx.oidc.params?.scope ?? ''))
+    if (scope.requested !== '') assertAllowedForClientItself(scope, client)
+    const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: false })
+    await startSession({
+      kind: 'oauth',
+      user: undefined,
+      clientId: client.clientId,
+      deviceId: null,
+      deviceName: null,
+      scope: scope.requested,
+      browserSessionId: null,
+      ip: facts.ip(ctx),
+      userAgent: facts.userAgent(ctx),
+      accessToken: answer.accessToken,
+      accessTokenTtl: answer.expiresIn,
+      refreshToken: null,
+      consume: async () => {},
+    })
+    ctx.body = answer.body
   }
 }

@@ -1,24 +1,18 @@
 import type { Knex } from 'knex'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Clock } from '../../clock.ts'
-import type { StartSession } from '../../sessions/start.ts'
 import { hashSecret } from '../../tokens/format.ts'
-import { findUserById } from '../../users/store.ts'
 import { consumeDeviceCode, type DeviceRequest, findByDeviceCode, notePoll } from '../device/store.ts'
-import { parseScope } from '../scopes.ts'
-import type { RequestFacts } from './request-facts.ts'
-import type { TokenAnswers } from './token-answer.ts'
+import type { GrantToUser } from './user-grant.ts'
 
 export interface DeviceGrantDeps {
   db: Knex
   clock: Clock
-  startSession: StartSession
-  tokens: TokenAnswers
-  facts: RequestFacts
+  grantToUser: GrantToUser
 }
 
 /** The device grant at the token endpoint (RFC 8628 §3.4, §3.5). */
-export function createDeviceCodeGrant({ db, clock, startSession, tokens, facts }: DeviceGrantDeps) {
+export function createDeviceCodeGrant({ db, clock, grantToUser }: DeviceGrantDeps) {
   async function approved(
     ctx: KoaContextWithOIDC,
     hash: Buffer,
@@ -41,32 +35,15 @@ export function createDeviceCodeGrant({ db, clock, startSession, tokens, facts }
     if (!code) throw new errors.InvalidRequest("missing required parameter 'device_code'")
     const hash = hashSecret(code)
     const request = await approved(ctx, hash)
-    const user = await findUserById(db, request.userId)
-    if (!user || user.deactivatedAt) throw new errors.InvalidGrant('the account is gone')
-    if (user.lockedAt) throw new errors.InvalidGrant('the account is locked')
-    const scope = parseScope(request.scope)
-    const authTime = Math.floor((request.authenticatedAt ?? request.createdAt).getTime() / 1000)
-    const idTokenFor = scope.openid ? { user, nonce: undefined, authTime } : undefined
-    const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: true, idTokenFor })
-    await startSession({
-      kind: 'oauth',
-      user,
+    await grantToUser(ctx, {
+      userId: request.userId,
       clientId: request.clientId,
-      deviceId: scope.deviceId ?? null,
-      deviceName: await facts.deviceName(ctx),
-      scope: scope.requested,
+      scope: request.scope,
+      nonce: undefined,
+      authTime: Math.floor((request.authenticatedAt ?? request.createdAt).getTime() / 1000),
       browserSessionId: request.browserSessionId,
-      ip: facts.ip(ctx),
-      userAgent: facts.userAgent(ctx),
-      accessToken: answer.accessToken,
-      accessTokenTtl: answer.expiresIn,
-      refreshToken: answer.refreshToken,
-      consume: async (trx, sessionId) => {
-        if (!(await consumeDeviceCode(trx, hash, sessionId, clock.now()))) {
-          throw new errors.InvalidGrant('device code already consumed')
-        }
-      },
+      consume: (trx, sessionId) => consumeDeviceCode(trx, hash, sessionId, clock.now()),
+      usedUp: 'device code already consumed',
     })
-    ctx.body = answer.body
   }
 }

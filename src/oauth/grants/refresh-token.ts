@@ -2,7 +2,6 @@ import type { Context } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Refresh, Refreshed } from '../../tokens/refresh.ts'
 import { InvalidScopeError, parseScope } from '../scopes.ts'
-import { asOAuthError } from './errors.ts'
 
 /** RFC 6749 §6: the scope may be named again, never widened. */
 function checkScope(requested: string | undefined, granted: string): void {
@@ -60,11 +59,7 @@ export function createRefreshGrant({
   async function confidentialRefresh(ctx: KoaContextWithOIDC): Promise<void> {
     const { refresh_token: token, scope } = ctx.oidc.params as Record<string, string | undefined>
     if (!token) throw new errors.InvalidRequest("missing required parameter 'refresh_token'")
-    try {
-      ctx.body = await checkedRefresh(token, scope, ctx.oidc.client?.clientId ?? '', true)
-    } catch (error) {
-      throw asOAuthError(error)
-    }
+    ctx.body = await checkedRefresh(token, scope, ctx.oidc.client?.clientId ?? '', true)
   }
 
   return { publicRefresh, confidentialRefresh }

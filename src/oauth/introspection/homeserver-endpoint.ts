@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
+import { readBody } from '../../server/door/read-body.ts'
 import type { Introspector } from './introspector.ts'
 
 const MAX_BODY_BYTES = 8192
@@ -21,26 +22,6 @@ function send(res: ServerResponse, status: number, body: string, headers: Record
     ...headers,
   })
   res.end(body)
-}
-
-/** The body, or undefined where it is too large or its sender is gone: nobody is left to catch an error here. */
-function readBody(req: IncomingMessage): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    req.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size > MAX_BODY_BYTES) {
-        req.pause()
-        resolve(undefined)
-      } else {
-        chunks.push(chunk)
-      }
-    })
-    req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
-    req.on('error', () => resolve(undefined))
-    req.on('close', () => resolve(undefined))
-  })
 }
 
 const UNAUTHORIZED = JSON.stringify({
@@ -79,8 +60,9 @@ export function createHomeserverIntrospection(deps: {
       })
       return
     }
-    const body = await readBody(req)
-    const tokens = body === undefined ? [] : new URLSearchParams(body).getAll('token')
+    // Too large, or its sender is gone: then there is no token to answer for.
+    const body = await readBody(req, MAX_BODY_BYTES).catch(() => undefined)
+    const tokens = new URLSearchParams(body?.toString('utf8')).getAll('token')
     const [token] = tokens
     if (token === undefined || tokens.length !== 1) {
       const error = { error: 'invalid_request', error_description: "The form must have one 'token'" }

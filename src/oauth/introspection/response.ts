@@ -1,3 +1,4 @@
+import { isDeviceId } from '../device-id.ts'
 import {
   API_SCOPE,
   DEVICE_SCOPE_PREFIX,
@@ -26,16 +27,13 @@ export const INACTIVE = { active: false } as const
 /** What an introspection finds: an answer, or a user who is locked and must be held rather than signed out. */
 export type Introspection = { answer: ActiveResponse | typeof INACTIVE } | { held: true }
 
-/** The longest device ID that fits into a scope is made of these; others go into `device_id` alone. */
-const SCOPE_CHARACTERS = /^[\x21\x23-\x5b\x5d-\x7e]+$/
-
 /** MAS and Palpo read a compat session's device from the scope; Synapse from `device_id` when it says that it can. */
 function scopeOf(token: IntrospectedToken, readsDeviceId: boolean): string | undefined {
   if (token.sessionKind !== 'compat') return expandScope(token.scope)
   const api = `${API_SCOPE} ${UNSTABLE_API_SCOPE}`
   const scope = token.scope ? `${api} ${token.scope}` : api
   if (readsDeviceId || token.deviceId === null) return scope
-  if (!SCOPE_CHARACTERS.test(token.deviceId)) return undefined
+  if (!isDeviceId(token.deviceId)) return undefined
   return `${scope} ${DEVICE_SCOPE_PREFIX}${token.deviceId} ${UNSTABLE_DEVICE_SCOPE_PREFIX}${token.deviceId}`
 }
 
