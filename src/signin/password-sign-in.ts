@@ -2,10 +2,9 @@ import type { Knex } from 'knex'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
-import type { Limits } from '../limits/limits.ts'
 import type { Passwords } from '../users/passwords.ts'
 import type { User } from '../users/store.ts'
-import { createPasswordCheck } from './password-check.ts'
+import type { CheckPassword } from './password-check.ts'
 import { cleanForAudit } from './typed-name.ts'
 
 export interface SignInRequest {
@@ -32,13 +31,11 @@ export interface PasswordSignIn {
 /** Signing in with a password, the same for the page and for the compat login. */
 export function createPasswordSignIn(deps: {
   db: Knex
-  passwords: Passwords
-  limits: Limits
+  passwords: Pick<Passwords, 'enabled'>
   clock: Clock
-  serverName: string
+  checkPassword: CheckPassword
 }): PasswordSignIn {
-  const { db, passwords, clock } = deps
-  const checkPassword = createPasswordCheck(deps)
+  const { db, passwords, clock, checkPassword } = deps
 
   async function recordFailure(trx: Knex, request: SignInRequest, reason: SignInRefusal, user?: User) {
     await recordAudit(trx, clock.now(), {

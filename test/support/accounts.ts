@@ -50,9 +50,8 @@ export function createAccountsWorld(
   })
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: SERVER_NAME })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
-  const checkDeps = { db, passwords, limits, serverName: SERVER_NAME }
-  const signIn = createPasswordSignIn({ ...checkDeps, clock }).signIn
-  const checkPassword = createPasswordCheck(checkDeps)
+  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName: SERVER_NAME })
+  const signIn = createPasswordSignIn({ db, passwords, clock, checkPassword }).signIn
   const changePassword = createChangePassword({
     db,
     clock,

@@ -1,0 +1,151 @@
+import type Router from '@koa/router'
+import type { Middleware } from 'koa'
+import compose from 'koa-compose'
+import type Provider from 'oidc-provider'
+import { createAuthorizeRoute } from '../oauth/authorize-route.ts'
+import { addDeviceAuthorizationRoute, DEVICE_GRANT } from '../oauth/device/authorization-route.ts'
+import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
+import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
+import { createDeviceCodeGrant } from '../oauth/grants/device-code.ts'
+import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
+import { answerTemporary } from '../oauth/grants/temporary.ts'
+import { createTokenAnswers } from '../oauth/grants/token-answer.ts'
+import { createUserGrant } from '../oauth/grants/user-grant.ts'
+import { addLogoutRoutes } from '../oauth/logout.ts'
+import { ownMetadata } from '../oauth/metadata.ts'
+import { createClientAuthentication } from '../oauth/provider/client-authentication.ts'
+import { selfTest } from '../oauth/provider/patches.ts'
+import { createProvider } from '../oauth/provider/provider.ts'
+import { addOAuthRoutes } from '../oauth/routes.ts'
+import { checkedForm } from '../oauth/token-route.ts'
+import { addInteractionRoutes } from '../signin/interaction-routes.ts'
+import { hashSecret } from '../tokens/format.ts'
+import { findScopeOfToken } from '../tokens/store.ts'
+import type { AppDeps, Services } from './services.ts'
+
+type Grants = Pick<ReturnType<typeof createRefreshGrant>, 'publicRefresh'>
+
+/** Plugs our grants into the library; what it keeps for itself is the way to them. */
+function registerGrants(provider: Provider, { config, clock }: AppDeps, services: Services): Grants {
+  const { db, sessions, startSession, refresh, facts } = services
+  const tokens = createTokenAnswers({
+    provider: () => provider,
+    accessTokenTtl: config.tokens.access_token_ttl,
+  })
+  const refreshGrant = createRefreshGrant({
+    refresh,
+    findScope: (token) => findScopeOfToken(db, hashSecret(token)),
+  })
+  const grantToUser = createUserGrant({ db, startSession, tokens, facts })
+  const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, facts, grantToUser })
+  const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts })
+  provider.registerGrantType('authorization_code', answerTemporary(codeGrant), [
+    'code',
+    'code_verifier',
+    'redirect_uri',
+  ])
+  provider.registerGrantType('refresh_token', answerTemporary(refreshGrant.confidentialRefresh), [
+    'refresh_token',
+    'scope',
+  ])
+  provider.registerGrantType('client_credentials', answerTemporary(clientGrant), ['scope'])
+  const deviceGrant = createDeviceCodeGrant({ db, clock, grantToUser })
+  provider.registerGrantType(DEVICE_GRANT, answerTemporary(deviceGrant), ['device_code'])
+  return refreshGrant
+}
+
+async function createLibrary(deps: AppDeps, services: Services): Promise<Provider> {
+  const { config, secrets, clock, log } = deps
+  const { db, address, cookieKeys, browser, pages } = services
+  const cookies = address.secure
+    ? { interaction: '__Secure-postern_interaction', resume: '__Secure-postern_resume', secure: true }
+    : { interaction: 'postern_interaction', resume: 'postern_resume', secure: false }
+  const provider: Provider = createProvider({
+    db,
+    clock,
+    issuer: address.issuer,
+    signingKeys: secrets.signingKeys,
+    cookieKeys,
+    cookies,
+    interactionUrl: (uid) => `${address.basePath}interaction/${uid}`,
+    metadata: ownMetadata(address, { registration: config.client_registration.enabled }),
+    signedIn: async (ctx) => {
+      const found = await browser.current(ctx)
+      if (!found || found.user.lockedAt) return undefined
+      const authenticatedAt = Math.floor(found.session.authenticatedAt.getTime() / 1000)
+      return { id: found.session.id, accountId: found.user.id, authenticatedAt }
+    },
+    renderError: (ctx, out) => {
+      const failure = { status: ctx.status, code: out.error, message: out.error_description ?? out.error }
+      pages.failure(ctx, failure)
+    },
+  })
+  await selfTest(provider)
+  provider.on('server_error', (ctx, error) => {
+    ctx.state.serverError = error
+    log.error({ err: error, requestId: ctx.state.requestId }, 'provider.failed')
+  })
+  return provider
+}
+
+/**
+ * The OAuth and OpenID Connect part of the composition root: adds its routes, and returns the library itself, which
+ * answers what no route does.
+ */
+export async function addOAuth(router: Router, deps: AppDeps, services: Services): Promise<Middleware> {
+  const { config, clock } = deps
+  const { db, address, serverName, sessions, introspect, limits, facts, pages, browser, signIn } = services
+  const { issuer, basePath } = address
+  const provider = await createLibrary(deps, services)
+  const grants = registerGrants(provider, deps, services)
+  // The library brings Koa types of its own.
+  const library = compose(provider.middleware) as never as Middleware
+
+  const authenticate = createClientAuthentication(provider)
+  const { userCodeKey } = services
+  addDeviceAuthorizationRoute(router, { db, clock, address, authenticate, facts, userCodeKey })
+  const authorize = createAuthorizeRoute({ db, provider, pages, library, issuer })
+  router.get('/authorize', authorize as never)
+  router.get('/authorize/:uid', authorize as never)
+  router.post('/authorize', async (ctx) => {
+    // OpenID Connect Core §3.1.2.1 wants POST too. A request that another site posts carries no cookies of ours
+    // (SameSite), so it goes on as the GET that it means.
+    const form = await checkedForm(ctx)
+    ctx.redirect(`${address.url('authorize')}?${new URLSearchParams([...form])}`)
+    ctx.status = 303
+  })
+  addOAuthRoutes(router, {
+    db,
+    sessions,
+    publicRefresh: grants.publicRefresh,
+    library,
+    authenticate,
+    introspect,
+    registration: config.client_registration.enabled
+      ? {
+          db,
+          clock,
+          allowInsecureUris: config.client_registration.allow_insecure_uris,
+          validateMetadata: (metadata) => {
+            const Client = provider.Client as unknown as new (metadata: object) => object
+            void new Client(metadata)
+          },
+          limit: (ip) => limits.registration.take(ip),
+        }
+      : undefined,
+    issuer,
+    serverName,
+  })
+  addInteractionRoutes(router, {
+    db,
+    clock,
+    provider: () => provider,
+    pages,
+    browser,
+    signIn,
+    serverName,
+    basePath,
+  })
+  addLogoutRoutes(router, { db, provider, pages, browser, serverName, basePath })
+  return library
+}

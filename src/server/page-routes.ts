@@ -1,0 +1,60 @@
+import type Router from '@koa/router'
+import { addCrossSigningRoutes } from '../account/cross-signing-routes.ts'
+import { createAccountFrames } from '../account/frame.ts'
+import { addPasswordRoutes } from '../account/password-routes.ts'
+import { addAccountRoutes } from '../account/routes.ts'
+import { addSetupRoutes } from '../setup/setup-routes.ts'
+import { addLinkRoutes } from '../signin/link-routes.ts'
+import { addLoginRoutes, createRequireSignIn } from '../signin/login-routes.ts'
+import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
+import { createAssets, createLinks } from '../views/index.ts'
+import type { AppDeps, Services } from './services.ts'
+
+/** The part of the composition root that people see: pages that belong to no authorization request. */
+export function addPageRoutes(router: Router, deps: AppDeps, services: Services): void {
+  const { config, clock, log, homeserver } = deps
+  const { db, serverName, pages, browser, browserSessions, sessions, signIn, limits } = services
+  const { basePath } = services.address
+  const minimumLength = config.passwords.minimum_length
+  addLoginRoutes(router, { pages, browser, signIn, basePath })
+  addSignOutRoutes(router, { pages, browser, serverName, basePath })
+  addSetupRoutes(router, {
+    db,
+    pages,
+    browser,
+    browserSessions,
+    firstAdmin: services.firstAdmin,
+    serverName,
+    basePath,
+    minimumLength,
+  })
+
+  const requireSignIn = createRequireSignIn({ browser, basePath })
+  const { userCodeKey, changePassword } = services
+  addLinkRoutes(router, { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath })
+  const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
+  const links = createLinks(basePath)
+  addAccountRoutes(router, { db, pages, browser, browserSessions, sessions, requireSignIn, frame, links })
+  addPasswordRoutes(router, { pages, browser, requireSignIn, changePassword, frame, links, minimumLength })
+  addCrossSigningRoutes(router, {
+    db,
+    clock,
+    log,
+    homeserver,
+    pages,
+    browser,
+    requireSignIn,
+    signIn,
+    frame,
+    links,
+  })
+
+  const assets = createAssets({ basePath: '/' })
+  router.get('/assets/:name', (ctx) => {
+    const asset = assets.serve(ctx.path)
+    if (!asset) return
+    ctx.set(asset.headers)
+    ctx.type = asset.type
+    ctx.body = asset.body
+  })
+}

@@ -1,0 +1,140 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/index.ts'
+import type { Homeserver } from '../homeserver/client.ts'
+import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
+import { provisionUser } from '../homeserver/provisioning.ts'
+import type { Jobs } from '../jobs/jobs.ts'
+import type { Secrets } from '../keys/index.ts'
+import { createLimits } from '../limits/limits.ts'
+import { createRequestFacts } from '../oauth/grants/request-facts.ts'
+import { createActivity } from '../oauth/introspection/activity.ts'
+import { createLookupBatch } from '../oauth/introspection/batch.ts'
+import { createIntrospector } from '../oauth/introspection/introspector.ts'
+import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
+import { createSessions } from '../sessions/sessions.ts'
+import { createSessionStarter } from '../sessions/start.ts'
+import { createFirstAdmin } from '../setup/first-admin.ts'
+import { createBrowser } from '../signin/browser.ts'
+import { createPasswordCheck } from '../signin/password-check.ts'
+import { createPasswordSignIn } from '../signin/password-sign-in.ts'
+import { createSignInForm } from '../signin/sign-in-form.ts'
+import type { Database } from '../storage/connection.ts'
+import { createRefresh } from '../tokens/refresh.ts'
+import { createAccounts } from '../users/accounts.ts'
+import { createAddUser } from '../users/add-user.ts'
+import { createChangePassword } from '../users/change-password.ts'
+import { createPasswords } from '../users/passwords.ts'
+import { createViews } from '../views/index.ts'
+import { createCsrf } from './csrf.ts'
+import { createPages } from './pages.ts'
+import { publicAddress } from './public-address.ts'
+
+export interface AppDeps {
+  config: Config
+  secrets: Secrets
+  database: Database
+  homeserver: Homeserver
+  jobs: Jobs
+  clock: Clock
+  log: Logger
+}
+
+/** The part of the composition root that knows no route: everything that routes, jobs and commands share. */
+export function createServices(deps: AppDeps) {
+  const { config, secrets, database, homeserver, jobs, clock, log } = deps
+  const db = database.knex
+  const address = publicAddress(config.http.public_url)
+  const serverName = config.matrix.server_name
+
+  const homeserverDeps = { knex: db, homeserver, clock, log }
+  const sessions = createSessions({
+    db,
+    clock,
+    queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
+    deleteQueuedDevices: (deletions) => deleteQueuedDevices({ ...homeserverDeps, jobs }, deletions),
+  })
+  const startSession = createSessionStarter({
+    db,
+    clock,
+    sessions,
+    absoluteLimit: config.sessions.absolute_limit,
+    provisionUser: (user) => provisionUser(homeserverDeps, user),
+    upsertDevice: (localpart, deviceId, displayName) =>
+      homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
+  })
+  const refresh = createRefresh({
+    db,
+    clock,
+    accessTokenTtlSeconds: config.tokens.access_token_ttl,
+    graceSeconds: config.tokens.refresh_grace,
+    endReplayedSession: async (trx, id) => {
+      const ended = await sessions.endWithin(trx, id, 'token_replay', { actor: 'client' })
+      return () => sessions.settle(ended ? [ended] : [])
+    },
+  })
+
+  const batch = createLookupBatch({ clientConfig: database.clientConfig, log })
+  const activity = createActivity({ db, clock, log })
+  const introspect = createIntrospector({ clock, batch, activity })
+
+  const limits = createLimits({ db, config: config.limits })
+  const passwords = createPasswords({ db, config: config.passwords })
+  const browserSessions = createBrowserSessions({ db, clock })
+  const browser = createBrowser({ browserSessions, address })
+  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName })
+  const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })
+  const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
+  const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
+  const firstAdmin = createFirstAdmin({ db, clock, addUser })
+  const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
+  const changePassword = createChangePassword({
+    db,
+    clock,
+    passwords,
+    checkPassword,
+    sessions,
+    browserSessions,
+  })
+
+  const views = createViews({
+    serviceName: config.branding.service_name ?? serverName,
+    basePath: address.basePath,
+    clock,
+  })
+  const csrf = createCsrf({
+    key: secrets.derive('csrf'),
+    address,
+    cookieName: address.secure ? '__Host-postern_form' : 'postern_form',
+  })
+  const pages = createPages({ views, csrf, signedInAs: browser.signedInAs })
+
+  return {
+    db,
+    address,
+    serverName,
+    cookieKeys: [secrets.derive('cookies').toString('base64url')],
+    userCodeKey: secrets.derive('user-codes'),
+    sessions,
+    startSession,
+    refresh,
+    batch,
+    activity,
+    introspect,
+    limits,
+    passwords,
+    browserSessions,
+    browser,
+    checkPassword,
+    passwordSignIn,
+    signIn,
+    addUser,
+    firstAdmin,
+    accounts,
+    changePassword,
+    pages,
+    facts: createRequestFacts({ db }),
+  }
+}
+
+export type Services = ReturnType<typeof createServices>
