@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { access, mkdir, mkdtemp, open, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { access, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
-import { synapsePython } from './synapse-python.ts'
+import { freePort } from './postern.ts'
+import { runSynapse } from './synapse-process.ts'
 
 export interface SynapseOptions {
   /** The `server_name`. */
@@ -50,7 +48,6 @@ const registrationSecret = 'registration-secret-of-tests'
 /** Starts a real Synapse on a free port of 127.0.0.1 and waits until it answers. */
 export async function startSynapse(options: SynapseOptions = {}): Promise<RunningSynapse> {
   const { serverName = 'localhost' } = options
-  const python = await synapsePython()
   const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'postern-synapse-')))
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
@@ -62,27 +59,15 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Runnin
   await writeFile(configFile, stringify(config))
   await writeSigningKey(join(dataFolder, 'signing.key'))
 
-  const logFile = join(dataFolder, 'synapse.log')
-  const output = await open(logFile, 'a')
-  const child = spawn(python, ['-m', 'synapse.app.homeserver', '-c', configFile], {
-    cwd: dataFolder,
-    stdio: ['ignore', output.fd, output.fd],
-  })
-  await output.close()
-  const killWithUs = () => child.kill('SIGKILL')
-  process.once('exit', killWithUs)
-  child.once('exit', () => process.off('exit', killWithUs))
-  const log = () => readFile(logFile, 'utf8')
-  await waitUntilHealthy(url, child, log)
+  const running = await runSynapse({ configPaths: [configFile], url, dataFolder })
   if (!options.postgres) await waitForIndexes(join(dataFolder, 'homeserver.db'))
 
   return {
     url,
     serverName,
     dataFolder,
-    log,
+    ...running,
     registerUser: (user) => registerUser(url, user),
-    stop: () => stop(child),
   }
 }
 
@@ -145,8 +130,8 @@ async function writeAppservices(dataFolder: string, registrations: object[]): Pr
   )
 }
 
-/** Written here because Synapse's own `--generate-keys` is one more start of Python. */
-async function writeSigningKey(file: string): Promise<void> {
+/** A signing key, unless there is one. Written here because Synapse's own `--generate-keys` is one more start of Python. */
+export async function writeSigningKey(file: string): Promise<void> {
   const exists = await access(file).then(
     () => true,
     () => false,
@@ -154,32 +139,6 @@ async function writeSigningKey(file: string): Promise<void> {
   if (exists) return
   const seed = randomBytes(32).toString('base64').replace(/=+$/, '')
   await writeFile(file, `ed25519 a_tests ${seed}\n`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('No free port')
-  return address.port
-}
-
-async function waitUntilHealthy(url: string, child: ChildProcess, log: () => Promise<string>): Promise<void> {
-  const deadline = Date.now() + 60_000
-  for (;;) {
-    const healthy = await fetch(`${url}/health`).then(
-      (response) => response.ok,
-      () => false,
-    )
-    if (healthy) return
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await stop(child)
-      throw new Error(`Synapse did not start:\n${(await log()).slice(-3000)}`)
-    }
-    await sleep(100)
-  }
 }
 
 async function waitForIndexes(sqliteFile: string): Promise<void> {
@@ -196,17 +155,8 @@ async function waitForIndexes(sqliteFile: string): Promise<void> {
   }
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
-  await exit
-  clearTimeout(timer)
-}
-
 /** Synapse's registration by shared secret: `/_synapse/admin/v1/register`. */
-async function registerUser(
+export async function registerUser(
   url: string,
   { localpart, password, admin = false }: { localpart: string; password: string; admin?: boolean },
 ): Promise<SynapseLogin> {
