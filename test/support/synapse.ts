@@ -43,7 +43,8 @@ export interface SynapseLogin {
   deviceId: string
 }
 
-const registrationSecret = 'registration-secret-of-tests'
+/** The `registration_shared_secret` of every Synapse of the tests. */
+export const registrationSecret = 'registration-secret-of-tests'
 
 /** Starts a real Synapse on a free port of 127.0.0.1 and waits until it answers. */
 export async function startSynapse(options: SynapseOptions = {}): Promise<RunningSynapse> {
