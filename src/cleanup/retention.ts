@@ -11,6 +11,8 @@ export const RETENTION = {
   oidcRecords: DAY,
   deviceCodes: DAY,
   tickets: DAY,
+  /** login tokens of the legacy API: one that comes again still ends the session that it made */
+  loginTokens: DAY,
   /** access tokens after they expired or were superseded: revoking one still ends its session */
   accessTokens: DAY,
   /** refresh tokens after they were consumed */

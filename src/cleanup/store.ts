@@ -31,6 +31,10 @@ export function deleteTickets(db: Knex, before: Date): Promise<number> {
   return inBatches(db, deleteWhere('tickets', 'hash', 'expires_at < ?'), [before])
 }
 
+export function deleteLoginTokens(db: Knex, before: Date): Promise<number> {
+  return inBatches(db, deleteWhere('login_tokens', 'hash', 'expires_at < ?'), [before])
+}
+
 /** Counters of rate-limiter-flexible, which counts in milliseconds of the system's time. */
 export function deleteRateLimits(db: Knex, beforeMs: number): Promise<number> {
   return inBatches(db, deleteWhere('rate_limits', 'key', 'expire < ?'), [beforeMs])

@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import { createCleanup } from '../cleanup/cleanup.ts'
+import { addCompatRoutes } from '../compat/routes.ts'
 import { UnavailableError } from '../errors.ts'
 import { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
 import { ready } from '../storage/availability.ts'
@@ -23,6 +24,11 @@ export async function createApp(deps: AppDeps) {
   const router = new Router()
   const library = await addOAuth(router, deps, services)
   addPageRoutes(router, deps, services)
+  addCompatRoutes(router, {
+    ...services,
+    clock,
+    passwordSignIn: services.passwords.enabled ? services.passwordSignIn : undefined,
+  })
   router.get('/health', (ctx) => {
     ctx.body = 'ok'
   })

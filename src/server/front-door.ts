@@ -6,10 +6,16 @@ import type { PublicAddress } from './public-address.ts'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'])
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 
-function refuse(res: ServerResponse, status: number, error: string, description: string): void {
-  const body = JSON.stringify({ error, error_description: description })
+/** An error in the words of whom was asked: Matrix JSON on the client-server API, OAuth JSON elsewhere. */
+function refuse(res: ServerResponse, url: string, status: number, error: string, description: string): void {
+  const matrix = url.startsWith('/_matrix/')
+  const errcode = status === 405 ? 'M_UNRECOGNIZED' : 'M_UNKNOWN'
+  const body = JSON.stringify(
+    matrix ? { errcode, error: description } : { error, error_description: description },
+  )
   res.writeHead(status, {
     'content-type': 'application/json',
+    ...(matrix ? { 'access-control-allow-origin': '*' } : {}),
     'x-content-type-options': 'nosniff',
     'cache-control': 'no-store',
     connection: 'close',
@@ -43,6 +49,8 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
     }
     if (url.startsWith('/_matrix/')) return url
     if (!mount) return url
+    // The client-server API has its place at the root of the host and no second one.
+    if (url.startsWith(`${basePath}_matrix/`)) return undefined
     if (url.startsWith(basePath)) return url.slice(mount.length)
     return url === mount || url.startsWith(`${mount}?`) ? `/${url.slice(mount.length)}` : undefined
   }
@@ -51,7 +59,7 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
     const url = req.url ?? '/'
     if (!METHODS.has(req.method ?? '')) {
       res.setHeader('allow', [...METHODS].join(', '))
-      return refuse(res, 405, 'invalid_request', 'This method is not used here')
+      return refuse(res, url, 405, 'invalid_request', 'This method is not used here')
     }
     if (
       introspection &&
@@ -64,11 +72,12 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
     }
     // An absolute-form target (RFC 9112 §3.2.2) would smuggle in a host.
     if (!url.startsWith('/') || url.startsWith('//')) {
-      return refuse(res, 400, 'invalid_request', 'The request target must be a path')
+      return refuse(res, url, 400, 'invalid_request', 'The request target must be a path')
     }
-    if (hasForbiddenBytes(url)) return refuse(res, 400, 'invalid_request', 'The address is not valid UTF-8')
+    if (hasForbiddenBytes(url))
+      return refuse(res, url, 400, 'invalid_request', 'The address is not valid UTF-8')
     const inner = innerUrl(url)
-    if (inner === undefined) return refuse(res, 404, 'not_found', `Everything here is below ${basePath}`)
+    if (inner === undefined) return refuse(res, url, 404, 'not_found', `Everything here is below ${basePath}`)
     // The library reads the mount path off these two.
     Object.assign(req, { originalUrl: `${mount}${inner}`, url: inner })
     req.headers.host = address.host

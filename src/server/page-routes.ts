@@ -5,7 +5,7 @@ import { addPasswordRoutes } from '../account/password-routes.ts'
 import { addAccountRoutes } from '../account/routes.ts'
 import { addSetupRoutes } from '../setup/setup-routes.ts'
 import { addLinkRoutes } from '../signin/link-routes.ts'
-import { addLoginRoutes, createRequireSignIn } from '../signin/login-routes.ts'
+import { addLoginRoutes } from '../signin/login-routes.ts'
 import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
 import { createAssets, createLinks } from '../views/index.ts'
 import type { AppDeps, Services } from './services.ts'
@@ -29,8 +29,7 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
     minimumLength,
   })
 
-  const requireSignIn = createRequireSignIn({ browser, basePath })
-  const { userCodeKey, changePassword } = services
+  const { requireSignIn, userCodeKey, changePassword } = services
   addLinkRoutes(router, { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath })
   const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
   const links = createLinks(basePath)

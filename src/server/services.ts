@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
+import { createCompatSessions } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
 import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
@@ -16,6 +17,7 @@ import { createSessions } from '../sessions/sessions.ts'
 import { createSessionStarter } from '../sessions/start.ts'
 import { createFirstAdmin } from '../setup/first-admin.ts'
 import { createBrowser } from '../signin/browser.ts'
+import { createRequireSignIn } from '../signin/login-routes.ts'
 import { createPasswordCheck } from '../signin/password-check.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
 import { createSignInForm } from '../signin/sign-in-form.ts'
@@ -63,6 +65,11 @@ export function createServices(deps: AppDeps) {
     upsertDevice: (localpart, deviceId, displayName) =>
       homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
   })
+  const startCompatSession = createCompatSessions({
+    startSession,
+    serverName,
+    accessTokenTtl: config.tokens.access_token_ttl,
+  })
   const refresh = createRefresh({
     db,
     clock,
@@ -97,8 +104,9 @@ export function createServices(deps: AppDeps) {
     browserSessions,
   })
 
+  const serviceName = config.branding.service_name ?? serverName
   const views = createViews({
-    serviceName: config.branding.service_name ?? serverName,
+    serviceName,
     basePath: address.basePath,
     clock,
   })
@@ -113,10 +121,12 @@ export function createServices(deps: AppDeps) {
     db,
     address,
     serverName,
+    serviceName,
     cookieKeys: [secrets.derive('cookies').toString('base64url')],
     userCodeKey: secrets.derive('user-codes'),
     sessions,
     startSession,
+    startCompatSession,
     refresh,
     batch,
     activity,
@@ -125,6 +135,7 @@ export function createServices(deps: AppDeps) {
     passwords,
     browserSessions,
     browser,
+    requireSignIn: createRequireSignIn({ browser, basePath: address.basePath }),
     checkPassword,
     passwordSignIn,
     signIn,

@@ -18,6 +18,8 @@ export interface SessionStart {
   deviceId: string | null
   /** The device's name at the homeserver where the device is new. */
   deviceName: string | null
+  /** What the session is called in lists, where its client has no name for it. */
+  name?: string | null
   scope: string
   browserSessionId: string | null
   ip: string | null
@@ -88,7 +90,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       expiresAt: endOf(start, now),
       ip: start.ip,
       userAgent: start.userAgent,
-      name: null,
+      name: start.name ?? null,
     })
     await insertTokens(trx, {
       sessionId: id,

@@ -12,10 +12,31 @@ import {
   rotate,
 } from './store.ts'
 
+export type InvalidRefreshReason =
+  | 'malformed'
+  | 'unknown'
+  | 'another_kind'
+  | 'another_client'
+  | 'client_gone'
+  | 'session_ended'
+  | 'user_deactivated'
+  | 'expired'
+  | 'replayed'
+
 /** A refresh token that will never work (again). OAuth says `invalid_grant`, Matrix `M_UNKNOWN_TOKEN`. */
 export class InvalidRefreshTokenError extends PosternError {
-  constructor(detail: string) {
-    super('invalid_grant', 'This refresh token is not valid: sign in again', { detail })
+  readonly reason: InvalidRefreshReason
+
+  constructor(reason: InvalidRefreshReason) {
+    super('invalid_grant', 'This refresh token is not valid: sign in again', { detail: reason })
+    this.reason = reason
+  }
+}
+
+/** The user is locked: nothing was consumed, and the same request works after the unlock (invariant 8). */
+export class UserLockedError extends UnavailableError {
+  constructor() {
+    super('This account is locked for now', { retryAfterSeconds: 60 })
   }
 }
 
@@ -79,19 +100,19 @@ export function createRefresh(deps: RefreshDeps) {
   }
 
   function check(state: RefreshTokenState | undefined, caller: RefreshCaller, now: Date): RefreshTokenState {
-    if (!state) throw new InvalidRefreshTokenError('unknown token')
-    if (state.sessionKind !== caller.kind) throw new InvalidRefreshTokenError('another kind of session')
+    if (!state) throw new InvalidRefreshTokenError('unknown')
+    if (state.sessionKind !== caller.kind) throw new InvalidRefreshTokenError('another_kind')
     if (caller.kind === 'oauth') {
-      if (state.clientId !== caller.clientId) throw new InvalidRefreshTokenError('another client')
-      if (!state.clientKnown) throw new InvalidRefreshTokenError('client revoked')
+      if (state.clientId !== caller.clientId) throw new InvalidRefreshTokenError('another_client')
+      if (!state.clientKnown) throw new InvalidRefreshTokenError('client_gone')
       if (!state.clientPublic && !caller.authenticated) throw new ClientNotAuthenticatedError()
     }
-    if (!state.sessionLive) throw new InvalidRefreshTokenError('session ended')
-    if (state.userDeactivated) throw new InvalidRefreshTokenError('user deactivated')
-    if (state.expiresAt && state.expiresAt <= now) throw new InvalidRefreshTokenError('expired')
+    if (state.sessionEnded) throw new InvalidRefreshTokenError('session_ended')
+    if (state.userDeactivated) throw new InvalidRefreshTokenError('user_deactivated')
+    if (state.sessionExpired || (state.expiresAt && state.expiresAt <= now))
+      throw new InvalidRefreshTokenError('expired')
     // Invariant 8: a 4xx would make the client throw its keys away, so a locked user is asked to come back.
-    if (state.userLocked)
-      throw new UnavailableError('This account is locked for now', { retryAfterSeconds: 60 })
+    if (state.userLocked) throw new UserLockedError()
     return state
   }
 
@@ -155,7 +176,7 @@ export function createRefresh(deps: RefreshDeps) {
       if ('answer' in outcome) return outcome.answer
       if ('replayed' in outcome) {
         await outcome.replayed()
-        throw new InvalidRefreshTokenError('replayed after its successor was used')
+        throw new InvalidRefreshTokenError('replayed')
       }
     }
     throw new UnavailableError('This refresh could not be completed: try again', { retryAfterSeconds: 1 })

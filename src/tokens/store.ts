@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
+import type { SessionKind } from '../sessions/store.ts'
 import { queryPrepared } from '../storage/prepared.ts'
 
 /** A new access token, and a refresh token beside it where the client gets one; hashes only. */
@@ -124,7 +125,9 @@ export interface RefreshTokenState {
   clientKnown: boolean
   clientPublic: boolean
   scope: string
-  sessionLive: boolean
+  sessionEnded: boolean
+  /** Past its absolute limit, and not ended by the clean-up yet. */
+  sessionExpired: boolean
   userLocked: boolean
   userDeactivated: boolean
   expiresAt: Date | null
@@ -140,7 +143,8 @@ interface RefreshTokenRow {
   known: boolean
   auth_method: string | null
   scope: string
-  live: boolean
+  ended: boolean
+  overdue: boolean
   locked_at: Date | null
   deactivated_at: Date | null
   expires_at: Date | null
@@ -165,7 +169,7 @@ export async function findRefreshTokenForUpdate(
   if (locked.rows.length === 0) return undefined
   const result = await trx.raw<{ rows: RefreshTokenRow[] }>(
     `select t.session_id, s.kind, s.client_id, c.client_id is not null as known, c.auth_method, s.scope,
-            s.ended_at is null and (s.expires_at is null or s.expires_at > ?) as live,
+            s.ended_at is not null as ended, coalesce(s.expires_at <= ?, false) as overdue,
             u.locked_at, u.deactivated_at, t.expires_at, t.consumed_at, t.successor_hash, t.successor_sealed
        from tokens t
        join sessions s on s.id = t.session_id
@@ -183,7 +187,8 @@ export async function findRefreshTokenForUpdate(
       clientKnown: row.known,
       clientPublic: row.auth_method === 'none',
       scope: row.scope,
-      sessionLive: row.live,
+      sessionEnded: row.ended,
+      sessionExpired: row.overdue,
       userLocked: row.locked_at !== null,
       userDeactivated: row.deactivated_at !== null,
       expiresAt: row.expires_at,
@@ -251,4 +256,55 @@ export async function findScopeOfToken(db: Knex, hash: Buffer): Promise<string |
     .where('tokens.hash', hash)
     .first('sessions.scope')
   return row?.scope
+}
+
+/** An access token of a user as the client-server API sees it, live or not. */
+export interface AccessToken {
+  sessionId: string
+  kind: SessionKind
+  userId: string | null
+  deviceId: string | null
+  scope: string
+  consumed: boolean
+  expiresAt: Date | null
+  sessionLive: boolean
+  sessionExpiresAt: Date | null
+  userLocked: boolean
+  userDeactivated: boolean
+}
+
+/** Reads an access token with its session and user. */
+export async function findAccessToken(db: Knex, hash: Buffer): Promise<AccessToken | undefined> {
+  const row = await db('tokens')
+    .join('sessions', 'sessions.id', 'tokens.session_id')
+    .leftJoin('users', 'users.id', 'sessions.user_id')
+    .where({ 'tokens.hash': hash, 'tokens.kind': 'access' })
+    .first({
+      session_id: 'sessions.id',
+      kind: 'sessions.kind',
+      user_id: 'sessions.user_id',
+      device_id: 'sessions.device_id',
+      scope: 'sessions.scope',
+      consumed_at: 'tokens.consumed_at',
+      expires_at: 'tokens.expires_at',
+      ended_at: 'sessions.ended_at',
+      session_expires_at: 'sessions.expires_at',
+      locked_at: 'users.locked_at',
+      deactivated_at: 'users.deactivated_at',
+    })
+  return (
+    row && {
+      sessionId: fromUuid(row.session_id),
+      kind: row.kind,
+      userId: row.user_id && fromUuid(row.user_id),
+      deviceId: row.device_id,
+      scope: row.scope,
+      consumed: row.consumed_at !== null,
+      expiresAt: row.expires_at,
+      sessionLive: row.ended_at === null,
+      sessionExpiresAt: row.session_expires_at,
+      userLocked: row.locked_at !== null,
+      userDeactivated: row.deactivated_at !== null,
+    }
+  )
 }

@@ -225,3 +225,13 @@ export async function findConfirmedEmail(db: Knex, userId: string): Promise<stri
     .first('email')
   return row?.email
 }
+
+/** The localpart of the user whose confirmed address this is, in any case (check 67: never an unconfirmed one). */
+export async function findLocalpartByEmail(db: Knex, email: string): Promise<string | undefined> {
+  const row = await db('user_emails')
+    .join('users', 'users.id', 'user_emails.user_id')
+    .whereRaw('lower(user_emails.email) = lower(?)', [email])
+    .whereNotNull('user_emails.confirmed_at')
+    .first<{ localpart: string }>('users.localpart')
+  return row?.localpart
+}

@@ -74,6 +74,15 @@ export interface ConsentPage {
   scopes: readonly ScopeWord[]
 }
 
+/** A sign-in of an app that knows only the legacy API: nobody has registered it, so all that is known is where it is. */
+export interface SsoConsentPage {
+  form: PageForm
+  user: UserSummary
+  destination: { host: string } | { scheme: string }
+  /** The way there is not encrypted, and somebody on it could take the sign-in over. */
+  insecure: boolean
+}
+
 export interface ChooseAccountPage {
   form: PageForm
   user: UserSummary
@@ -244,6 +253,7 @@ export interface BusyPage {
 export interface PageData {
   'sign-in': SignInPage
   consent: ConsentPage
+  'sso-consent': SsoConsentPage
   'choose-account': ChooseAccountPage
   link: LinkPage
   'link-confirm': LinkConfirmPage

@@ -123,4 +123,32 @@ export const mutations: Mutation[] = [
     find: '    req.headers.host = address.host\n',
     replace: '',
   },
+  {
+    invariant: 1,
+    breaks: 'stores login tokens in plain text',
+    file: 'src/compat/sso-routes.ts',
+    find: 'hash: hashSecret(token)',
+    replace: 'hash: Buffer.from(token)',
+  },
+  {
+    invariant: 4,
+    breaks: 'lets a login token be used as often as one likes',
+    file: 'src/compat/store.ts',
+    find: ".whereNull('consumed_at')\n    .where('expires_at', '>', now)",
+    replace: ".where('expires_at', '>', now)",
+  },
+  {
+    invariant: 8,
+    breaks: 'signs the app of a locked user out at the legacy refresh',
+    file: 'src/compat/refresh-route.ts',
+    find: 'if (error instanceof UserLockedError) throw userLocked()',
+    replace: 'if (error instanceof UserLockedError) throw new MatrixError(401, "M_UNKNOWN_TOKEN", "x")',
+  },
+  {
+    invariant: 9,
+    breaks: 'tells a stranger at the legacy login that a user is locked',
+    file: 'src/compat/password-login.ts',
+    find: "throw result.reason === 'locked' ? userLocked() : wrongCredentials()",
+    replace: "throw result.reason === 'locked' ? wrongCredentials() : userLocked()",
+  },
 ]

@@ -125,6 +125,7 @@ const accountPath = '/account'
 const signIn = { form: form('/sign-in') }
 const signInPath = '/sign-in'
 const consent = { form: form('/consent'), user: alice }
+const sso = { form: form('/sso'), user: alice, insecure: false }
 const device = { id: 'QWERTYUIOP' }
 const linkConfirm: PageData['link-confirm'] = {
   form: form('/link/confirm'),
@@ -277,6 +278,24 @@ export const pageSamples: readonly Sample[] = [
     data: { ...consent, client: deceitful, device, scopes: ['openid', 'matrix_api'] },
   },
 
+  {
+    state: 'to a web app',
+    page: 'sso-consent',
+    path: '/sso',
+    data: { ...sso, destination: { host: 'app.element.io' } },
+  },
+  {
+    state: 'to an app on this device',
+    page: 'sso-consent',
+    path: '/sso',
+    data: { ...sso, destination: { scheme: 'element' } },
+  },
+  {
+    state: 'unencrypted, to a long host name',
+    page: 'sso-consent',
+    path: '/sso',
+    data: { ...sso, destination: { host: deceitful.redirectHost ?? '' }, insecure: true },
+  },
   {
     state: 'for an app',
     page: 'choose-account',

@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
+import { answerMatrixError, MatrixError } from '../../compat/matrix-error.ts'
 import { LimitedError, PosternError, UnavailableError } from '../../errors.ts'
 import { HomeserverError } from '../../homeserver/errors.ts'
 import { isUnavailable } from '../../storage/availability.ts'
@@ -11,6 +12,8 @@ interface Failure {
   code: string
   message: string
   retryAfterSeconds?: number
+  /** More members of a Matrix error. */
+  members?: Readonly<Record<string, unknown>>
 }
 
 /** oidc-provider's errors, where one of our own routes lets the library throw. */
@@ -35,6 +38,9 @@ export function toFailure(error: unknown): Failure {
     const message = 'The homeserver cannot be reached. Try again in a moment'
     return { status: 503, code: 'temporarily_unavailable', message, retryAfterSeconds: 5 }
   }
+  if (error instanceof MatrixError) {
+    return { status: error.status, code: error.code, message: error.message, members: error.members }
+  }
   if (error instanceof PosternError) return { status: error.status, code: error.code, message: error.message }
   if (isLibraryError(error) && error.expose !== false) {
     const { error: code, error_description: message = error.message, statusCode: status = 400 } = error
@@ -58,6 +64,17 @@ function answerJson(ctx: Context, failure: Failure): void {
   ctx.body = { error: failure.code, error_description: failure.message }
 }
 
+/** The renderer of the surface that was asked: a page, Matrix JSON or OAuth JSON. */
+function answer(ctx: Context, failure: Failure, pages: Pages): void {
+  if (isPage(ctx.path)) pages.failure(ctx, failure)
+  else if (ctx.path.startsWith('/_matrix/')) answerMatrixError(ctx, failure)
+  else answerJson(ctx, failure)
+}
+
+const NOT_FOUND = { status: 404, code: 'not_found', message: 'There is nothing at this address' }
+/** Matrix 1.18, "Standard error response": a known address with a wrong method is 405, both with `M_UNRECOGNIZED`. */
+const WRONG_METHOD = { status: 405, code: 'M_UNRECOGNIZED', message: 'This method is not used here' }
+
 /** The last-resort handler: every error that a route lets out becomes an answer here, and unknown ones are logged. */
 export function errors({ pages, log }: { pages: Pages; log: Logger }): Middleware {
   return async (ctx, next) => {
@@ -68,13 +85,11 @@ export function errors({ pages, log }: { pages: Pages; log: Logger }): Middlewar
       const { requestId } = ctx.state
       if (failure.status >= 500) log.error({ err: error, requestId, path: ctx.path }, 'request.failed')
       if (failure.retryAfterSeconds) ctx.set('Retry-After', String(failure.retryAfterSeconds))
-      if (isPage(ctx.path)) pages.failure(ctx, failure)
-      else answerJson(ctx, failure)
+      answer(ctx, failure, pages)
     }
     if (ctx.status === 404 && ctx.body == null) {
-      const failure = { status: 404, code: 'not_found', message: 'There is nothing at this address' }
-      if (isPage(ctx.path)) pages.failure(ctx, failure)
-      else answerJson(ctx, failure)
+      const known = ctx.path.startsWith('/_matrix/') && ((ctx.matched as unknown[]) ?? []).length > 0
+      answer(ctx, known ? WRONG_METHOD : NOT_FOUND, pages)
     }
   }
 }

@@ -1,0 +1,51 @@
+import type { Knex } from 'knex'
+import { z } from 'zod'
+import { UnavailableError } from '../errors.ts'
+import type { PasswordSignIn } from '../signin/password-sign-in.ts'
+import { getPasswordHash, holdPassword, lockUserRow } from '../users/store.ts'
+import { checkMembers } from './body.ts'
+import { readIdentifier } from './identifier.ts'
+import type { LoginType } from './login.ts'
+import { MatrixError, userLocked } from './matrix-error.ts'
+
+const passwordSchema = z.object({ password: z.string() })
+
+/** The one answer to a wrong password, an unknown user, one without a password and one who is gone (invariant 9). */
+function wrongCredentials(): MatrixError {
+  return new MatrixError(403, 'M_FORBIDDEN', 'Invalid username/password')
+}
+
+/** `m.login.password`: the same check, limits and audit events as the sign-in page's. */
+export function createPasswordLogin(deps: {
+  db: Knex
+  passwordSignIn: PasswordSignIn
+  serverName: string
+}): LoginType {
+  const { db, passwordSignIn, serverName } = deps
+
+  return async function passwordLogin(ctx, body) {
+    const { password } = checkMembers(passwordSchema, body)
+    const identifier = await readIdentifier(db, serverName, body)
+    const request = {
+      identifier,
+      password,
+      ip: ctx.state.ip as string,
+      userAgent: ctx.get('User-Agent') || undefined,
+    }
+    const result = await passwordSignIn.signIn(request, (trx, user) => getPasswordHash(trx, user.id))
+    if (!result.ok) throw result.reason === 'locked' ? userLocked() : wrongCredentials()
+    const { user, value: checked } = result
+    return {
+      user,
+      // The device is made at the homeserver between the check and here: a session must not come from a password
+      // that was changed, or of a user who was locked, in between.
+      consume: async (trx) => {
+        const present = await lockUserRow(trx, user.id, 'share')
+        if (present?.lockedAt) throw userLocked()
+        if (checked === undefined || !(await holdPassword(trx, user.id, checked, undefined))) {
+          throw new UnavailableError('The password is being changed: try again', { retryAfterSeconds: 1 })
+        }
+      },
+    }
+  }
+}

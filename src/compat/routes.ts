@@ -1,0 +1,45 @@
+import type Router from '@koa/router'
+import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
+import type { RequestFacts } from '../oauth/grants/request-facts.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { PasswordSignIn } from '../signin/password-sign-in.ts'
+import type { Refresh } from '../tokens/refresh.ts'
+import { createBearer } from './bearer.ts'
+import type { StartCompatSession } from './compat-session.ts'
+import { loginFlows } from './flows.ts'
+import { createLogin, type LoginType } from './login.ts'
+import { addLogoutRoutes } from './logout-routes.ts'
+import { createPasswordLogin } from './password-login.ts'
+import { clientPaths } from './paths.ts'
+import { createRefreshRoute } from './refresh-route.ts'
+import { addSsoRoutes, type SsoDeps } from './sso-routes.ts'
+import { createTokenLogin } from './token-login.ts'
+
+export interface CompatDeps extends SsoDeps {
+  db: Knex
+  clock: Clock
+  sessions: Sessions
+  refresh: Refresh
+  /** Absent where passwords are switched off. */
+  passwordSignIn: PasswordSignIn | undefined
+  startCompatSession: StartCompatSession
+  facts: RequestFacts
+  serviceName: string
+  serverName: string
+}
+
+/** The legacy login API, for apps that know nothing of OAuth (Matrix 1.18, "Legacy API"). */
+export function addCompatRoutes(router: Router, deps: CompatDeps): void {
+  const { db, clock, sessions, facts, passwordSignIn, startCompatSession, serverName, serviceName } = deps
+  const types = new Map<string, LoginType>([['m.login.token', createTokenLogin({ db, clock, sessions })]])
+  if (passwordSignIn) types.set('m.login.password', createPasswordLogin({ db, passwordSignIn, serverName }))
+
+  router.get(clientPaths('login'), (ctx) => {
+    ctx.body = loginFlows({ passwords: passwordSignIn !== undefined, serviceName })
+  })
+  router.post(clientPaths('login'), createLogin({ types, startCompatSession, facts }))
+  router.post(clientPaths('refresh'), createRefreshRoute({ refresh: deps.refresh }))
+  addLogoutRoutes(router, { db, sessions, bearer: createBearer({ db, clock }) })
+  addSsoRoutes(router, deps)
+}
