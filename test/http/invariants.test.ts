@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Answer, createAgent } from '../support/agent.ts'
+import { compatSession, matrix, obtainLoginToken, passwordLogin, tokenLogin } from '../support/compat.ts'
 import {
   addUser,
   authorizationRequest,
@@ -254,4 +255,57 @@ test('invariant 10: what a request says of our address changes nothing', async (
   })
   expect(body).toContain(`${postern.url}oauth2/token`)
   expect(body).not.toContain('evil')
+})
+
+// The same invariants at the legacy login API.
+
+test('invariant 1: neither a login token nor a token of the legacy API stands in the database', async () => {
+  const agent = createAgent(postern.url)
+  const used = await obtainLoginToken(postern, 'alice', { agent })
+  const { body } = await tokenLogin(postern, used, { refresh_token: true })
+  const secrets = [
+    used,
+    await obtainLoginToken(postern, 'alice', { agent }),
+    body.access_token,
+    body.refresh_token,
+  ]
+  const everything = await wholeDatabase()
+  for (const secret of secrets) {
+    expect(String(secret).length).toBeGreaterThan(20)
+    expect(everything).not.toContain(secret)
+  }
+})
+
+test('invariant 4: of twenty sign-ins with one login token one wins', async () => {
+  const token = await obtainLoginToken(postern, 'alice')
+  const answers = await twenty(() => tokenLogin(postern, token))
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+})
+
+test('invariant 8: the app of a locked user keeps its session at the legacy API', async () => {
+  const id = await addUser(postern, 'older')
+  const { refresh_token } = await compatSession(postern, 'older', { refresh_token: true })
+  const body = { refresh_token }
+  await postern.app.accounts.lock(id, { actor: 'operator' })
+  const held = await matrix(postern, 'POST', 'v3/refresh', { body })
+  expect(held.body).toMatchObject({ errcode: 'M_USER_LOCKED', soft_logout: true })
+  await postern.app.accounts.unlock(id, { actor: 'operator' })
+  expect((await matrix(postern, 'POST', 'v3/refresh', { body })).status).toBe(200)
+})
+
+test('invariant 9: a failed legacy sign-in says the same of a stranger, a wrong password and a locked user', async () => {
+  const id = await addUser(postern, 'latched')
+  await postern.app.accounts.lock(id, { actor: 'operator' })
+  const answers = await Promise.all(
+    ['alice', 'nobody', 'latched'].map((name) =>
+      passwordLogin(postern, name, { password: 'wrong password' }),
+    ),
+  )
+  for (const { status, body } of answers) {
+    expect({ status, body }).toEqual({
+      status: 403,
+      body: { errcode: 'M_FORBIDDEN', error: 'Invalid username/password' },
+    })
+  }
+  expect((await passwordLogin(postern, 'latched')).body.errcode).toBe('M_USER_LOCKED')
 })

@@ -106,8 +106,8 @@ export const mutations: Mutation[] = [
     invariant: 8,
     breaks: 'refuses the refresh of a locked user for good',
     file: 'src/tokens/refresh.ts',
-    find: "throw new UnavailableError('This account is locked for now', { retryAfterSeconds: 60 })",
-    replace: "throw new InvalidRefreshTokenError('locked')",
+    find: 'if (state.userLocked) throw new UserLockedError()',
+    replace: "if (state.userLocked) throw new InvalidRefreshTokenError('expired')",
   },
   {
     invariant: 9,
