@@ -1,0 +1,102 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inject } from 'vitest'
+import { freePort } from '../postern.ts'
+import { startDocumentedProxy } from '../proxies.ts'
+import { runSynapse, type SynapseProcess } from '../synapse-process.ts'
+import { ageDatabase } from './by-hand.ts'
+import { type Guide, readGuide } from './guide.ts'
+import { createMachine, type Machine } from './machine.ts'
+import { createOldDatabase, type Engine, type OldDatabase } from './old-database.ts'
+import { layOutSynapse, type OldSynapse } from './old-synapse.ts'
+import { fillSynapse, type OldSession } from './people.ts'
+import { layOutPostern, posternUnit } from './postern-unit.ts'
+import { type PublicAddress, startPublicAddress } from './public-address.ts'
+
+/** An operator's machine on which a Synapse with its own login has run for years, and everything around it. */
+export interface OldWorld {
+  database: OldDatabase
+  synapse: OldSynapse & { log(): Promise<string> }
+  /** In place of /opt/postern. */
+  opt: string
+  /** What the operator writes into Postern's configuration for its listener. */
+  posternPort: number
+  /** Postern's public address, ending with a slash. */
+  posternUrl: string
+  /** The homeserver, as apps know it. */
+  homeserver: PublicAddress
+  /** A real nginx with what docs/reverse-proxy.md says; ends without a slash. */
+  newProxy: string
+  machine: Machine
+  guide: Guide
+  people: Record<string, OldSession>
+  close(): Promise<void>
+}
+
+export async function startOldWorld(engine: Engine): Promise<OldWorld> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-migrate-'))
+  const [synapsePort, posternPort, matrix, auth, site] = await Promise.all([1, 2, 3, 4, 5].map(freePort))
+  const database = await createOldDatabase(engine, join(folder, 'var/lib/matrix-synapse/homeserver.db'))
+  const homeserver = await startPublicAddress(`http://127.0.0.1:${synapsePort}`)
+  const synapse = await layOutSynapse(folder, {
+    port: Number(synapsePort),
+    publicUrl: `${homeserver.url}/`,
+    database,
+  })
+  const opt = await layOutPostern(folder)
+  const nginx = await startDocumentedProxy('nginx', {
+    synapse: `127.0.0.1:${synapsePort}`,
+    postern: `127.0.0.1:${posternPort}`,
+    ports: { matrix: Number(matrix), auth: Number(auth), site: Number(site) },
+    registrations: [await readFile(join(synapse.etc, 'bridge.yaml'), 'utf8')],
+  })
+  let running: SynapseProcess | undefined
+  const units = {
+    'matrix-synapse': {
+      async start() {
+        running = await runSynapse({ ...synapse, dataFolder: synapse.data })
+      },
+      stop: async () => running?.stop(),
+    },
+    postern: posternUnit(opt, `http://127.0.0.1:${posternPort}/`),
+    nginx: homeserver.unit,
+  }
+  const machine = await createMachine(folder, { units, env: { PGURI: inject('testDatabase').serverUri } })
+  const posternUrl = `http://127.0.0.1:${auth}/`
+  const guide = await readGuide('docs/migrate-from-synapse.md', {
+    '/etc/matrix-synapse': synapse.etc,
+    '/var/lib/matrix-synapse': synapse.data,
+    '/opt/postern': opt,
+    '/usr/local/bin': machine.bin,
+    'https://auth.example.org/': posternUrl,
+    'https://matrix.example.org/': `${homeserver.url}/`,
+  })
+  await units['matrix-synapse'].start()
+  const people = await fillSynapse(synapse.url)
+  await units['matrix-synapse'].stop()
+  Object.assign(people, await ageDatabase(database))
+  await units['matrix-synapse'].start()
+
+  return {
+    database,
+    synapse: { ...synapse, log: async () => (await running?.log()) ?? '' },
+    opt,
+    posternPort: Number(posternPort),
+    posternUrl,
+    homeserver,
+    newProxy: `http://127.0.0.1:${matrix}`,
+    machine,
+    guide,
+    people,
+    async close() {
+      await units.postern.stop()
+      await units['matrix-synapse'].stop()
+      await nginx.stop()
+      await homeserver.close()
+      await machine.close()
+      await database.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
