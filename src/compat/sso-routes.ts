@@ -99,6 +99,7 @@ export function addSsoRoutes(router: Router, deps: SsoDeps): void {
       userAgent: ctx.get('User-Agent') || undefined,
       details: { destination: url.host || url.protocol },
     })
+    ctx.set('Cache-Control', 'no-store')
     seeOther(ctx, withLoginToken(url, token))
   })
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { withUserLock } from '../../src/homeserver/store.ts'
+import { newId, toUuid } from '../../src/ids.ts'
 import { createAgent } from '../support/agent.ts'
 import { compatSession, matrix, passwordLogin } from '../support/compat.ts'
 import { addUser, PASSWORD, post, signIn } from '../support/oauth.ts'
@@ -52,6 +53,70 @@ describe('a homeserver that is away', () => {
       postern.homeserver.recover()
     }
     expect((await passwordLogin(postern, 'alice')).status).toBe(200)
+  })
+})
+
+describe('a database that is away', () => {
+  it('is told in Matrix JSON with 503, and the same refresh works afterwards', async () => {
+    postern = await startPostern()
+    await addUser(postern, 'alice')
+    const body = await compatSession(postern, 'alice', { refresh_token: true })
+    // Somebody holds the tables for longer than a statement may take.
+    const holder = await postern.db.transaction()
+    await holder.raw('lock table tokens, users in access exclusive mode')
+    const answers = [
+      matrix(postern, 'POST', 'v3/refresh', { body }),
+      matrix(postern, 'POST', 'v3/logout', { token: body.access_token }),
+      passwordLogin(postern, 'alice'),
+    ]
+    for (const { status, headers, body } of await Promise.all(answers)) {
+      expect(status).toBe(503)
+      expect(headers.get('retry-after')).toBe('5')
+      expect(body).toMatchObject({ errcode: 'M_UNKNOWN', retry_after_ms: 5000 })
+    }
+    await holder.rollback()
+    expect((await matrix(postern, 'POST', 'v3/refresh', { body })).status).toBe(200)
+  })
+})
+
+describe('check 58: a stranger learns nothing from the time', () => {
+  it('whether the name or the address is unknown, known, or without a password', {
+    retry: 2,
+    timeout: 60_000,
+  }, async () => {
+    const many = { points: 1000, per_seconds: 60 }
+    postern = await startPostern({
+      config: { limits: { sign_in_per_address: many, sign_in_per_user: many } },
+    })
+    const at = postern.clock.now()
+    const user_id = toUuid(await addUser(postern, 'alice'))
+    const email = 'alice@mail.example'
+    await postern
+      .db('user_emails')
+      .insert({ id: toUuid(newId(at)), user_id, email, created_at: at, confirmed_at: at })
+    await postern.app.addUser.add({ localpart: 'nopass' }, { actor: 'operator' })
+    const byEmail = (address: string) => ({
+      identifier: { type: 'm.id.thirdparty', medium: 'email', address },
+    })
+    const attempts: [string, Record<string, unknown>][] = [
+      ['alice', {}],
+      ['nobody', {}],
+      ['nopass', {}],
+      ['', byEmail(email)],
+      ['', byEmail('nobody@mail.example')],
+    ]
+    const samples = attempts.map((): number[] => [])
+    for (let round = 0; round < 30; round++) {
+      // They take turns, so that a busy machine slows all of them alike.
+      for (const [index, [user, extra]] of attempts.entries()) {
+        const before = performance.now()
+        const { status } = await passwordLogin(postern, user, { ...extra, password: 'wrong password' })
+        samples[index]?.push(performance.now() - before)
+        expect(status).toBe(403)
+      }
+    }
+    const medians = samples.map((times) => times.sort((a, b) => a - b)[15] ?? 0)
+    expect(Math.max(...medians) - Math.min(...medians)).toBeLessThan(Math.max(5, Math.min(...medians) * 0.1))
   })
 })
 

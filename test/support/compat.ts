@@ -76,6 +76,7 @@ export async function approveSso(
   const answer = await agent.submit(page, { action: 'continue' })
   if (answer.status !== 303 || !answer.location)
     throw new Error(`Not approved: ${answer.status} ${answer.body}`)
+  if (answer.headers.get('cache-control') !== 'no-store') throw new Error('The login token may be cached')
   return new URL(answer.location)
 }
 
