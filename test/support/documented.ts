@@ -33,6 +33,11 @@ export async function documentedTokenList(
   await mkdir(source, { recursive: true })
   await Promise.all(registrations.map((yaml, index) => writeFile(join(source, `${index}.yaml`), yaml)))
   const list = join(folder, 'appservice-tokens')
+  if (registrations.length === 0) {
+    // Without bridges it has to be there all the same.
+    await writeFile(list, '')
+    return list
+  }
   const blocks = await codeBlocks('reverse-proxy.md', 'sh')
   const block = blocks.find((one) => one.includes(`/etc/${proxy}/appservice-tokens`)) ?? ''
   // The first command; what follows talks to the system's own proxy.

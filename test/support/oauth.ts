@@ -10,6 +10,9 @@ export function deviceScope(id: string): string {
   return `urn:matrix:client:device:${id}`
 }
 
+/** Where a service is: all that an app knows of it. */
+export type Service = Pick<TestPostern, 'url'>
+
 /** A user with a password, made as an operator makes one. */
 export async function addUser(
   postern: TestPostern,
@@ -21,7 +24,7 @@ export async function addUser(
 }
 
 export async function registerClient(
-  postern: TestPostern,
+  postern: Service,
   metadata: Record<string, unknown> = {},
 ): Promise<string> {
   const response = await fetch(`${postern.url}oauth2/registration`, {
@@ -51,7 +54,7 @@ export interface AuthorizationRequest {
 
 /** An authorization request with PKCE; `params` adds, replaces or (undefined) leaves out parameters. */
 export function authorizationRequest(
-  postern: TestPostern,
+  postern: Service,
   clientId: string,
   params: Record<string, string | undefined> = {},
 ): AuthorizationRequest {
@@ -84,7 +87,7 @@ export async function signIn(
 
 /** From the authorization request to the redirect back to the app, signing in where the page asks for it. */
 export async function authorize(
-  postern: TestPostern,
+  postern: Service,
   clientId: string,
   username: string,
   {
@@ -126,7 +129,7 @@ export function post(
 }
 
 export function exchange(
-  postern: TestPostern,
+  postern: Service,
   clientId: string,
   code: string,
   verifier: string,
@@ -143,7 +146,7 @@ export function exchange(
 }
 
 export function refresh(
-  postern: TestPostern,
+  postern: Service,
   clientId: string,
   token: string,
   extra: Record<string, string> = {},
@@ -158,7 +161,7 @@ export function refresh(
 
 /** Signs a user in and returns the tokens. */
 export async function obtainTokens(
-  postern: TestPostern,
+  postern: Service,
   clientId: string,
   username: string,
   options: Parameters<typeof authorize>[3] = {},

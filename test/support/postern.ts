@@ -1,5 +1,4 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Knex } from 'knex'
@@ -11,6 +10,9 @@ import { startServer } from '../../src/server/server.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from './fake-homeserver.ts'
+import { freePort } from './free-port.ts'
+
+export { freePort }
 
 export const HOMESERVER_SECRET = 'secret-shared-with-the-homeserver'
 
@@ -27,18 +29,6 @@ export interface TestPostern {
   /** Every line that was logged so far. */
   logged: string[]
   close(): Promise<void>
-}
-
-/** A free port of this machine. Another process could take it before we do, which no test has seen. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 export interface PosternOptions {

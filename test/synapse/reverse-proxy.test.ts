@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Echo, type Echoed, startEcho } from '../support/echo.ts'
+import { freePort } from '../support/free-port.ts'
 import { ACCOUNT_ROUTES, LOGIN_ROUTES, NEIGHBOURS, VERSIONS } from '../support/legacy-routes.ts'
-import { freePort } from '../support/postern.ts'
 import { type ProxyName, type RunningProxy, startDocumentedProxy } from '../support/proxies.ts'
 
 // Both quoted and bare, as generators of registration files write them; and long.

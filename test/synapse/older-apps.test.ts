@@ -1,0 +1,187 @@
+import { createClient, type LoginResponse } from 'matrix-js-sdk'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { launchBrowser, newContext } from '../support/browser.ts'
+import { ask, whoami } from '../support/homeserver-api.ts'
+import { type App, fillSignIn, startApp } from '../support/matrix-client.ts'
+import { type Nio, startNio } from '../support/nio.ts'
+import { addUser, PASSWORD } from '../support/oauth.ts'
+import { SERVER_NAME, type Stack, startStack } from '../support/stack.ts'
+
+let stack: Stack
+let browser: Browser
+let app: App
+let nio: Nio
+
+beforeAll(async () => {
+  stack = await startStack()
+  for (const name of ['alice', 'bob', 'carol', 'dave', 'erin']) await addUser(stack.postern, name)
+  nio = await startNio(stack.homeserver, 'alice')
+  browser = await launchBrowser()
+  app = await startApp()
+})
+afterAll(async () => {
+  await nio?.close()
+  await browser?.close()
+  await app?.close()
+  await stack?.stop()
+})
+
+/** At the homeserver, through the proxy. */
+const whoIs = (token: string) => whoami(stack.homeserver, token)
+const ENDED = { status: 401, body: { errcode: 'M_UNKNOWN_TOKEN', soft_logout: false } }
+
+/** js-sdk with the session that a sign-in made. */
+function clientOf({ access_token, user_id, device_id }: LoginResponse) {
+  return createClient({
+    baseUrl: stack.homeserver,
+    accessToken: access_token,
+    userId: user_id,
+    deviceId: device_id,
+  })
+}
+
+test('matrix-nio signs in with a password, talks, refreshes and signs out', async () => {
+  const flows = await nio.ask('login_info')
+  expect(flows.flows).toEqual(expect.arrayContaining(['m.login.password', 'm.login.sso', 'm.login.token']))
+
+  const signedIn = await nio.ask('sign_in', { password: PASSWORD, refresh_token: true })
+  expect(signedIn).toMatchObject({
+    type: 'LoginResponse',
+    user_id: `@alice:${SERVER_NAME}`,
+    expires_in_ms: 300_000,
+  })
+  expect(await nio.ask('whoami')).toMatchObject({ device_id: signedIn.device_id })
+  expect(await nio.ask('talk')).toMatchObject({ type: 'SyncResponse', came_back: true })
+
+  const refreshed = await nio.ask('refresh', { token: signedIn.refresh_token })
+  expect(refreshed).toMatchObject({ status: 200, expires_in_ms: 300_000 })
+  expect(refreshed.access_token).not.toBe(signedIn.access_token)
+  expect(await nio.ask('whoami')).toMatchObject({ type: 'WhoamiResponse', device_id: signedIn.device_id })
+  expect(await nio.ask('sync', { timeout: 0 })).toMatchObject({ type: 'SyncResponse' })
+
+  expect(await nio.ask('logout')).toMatchObject({ type: 'LogoutResponse', status: 200 })
+  for (const token of [signedIn.access_token, refreshed.access_token])
+    await expect.poll(() => whoIs(String(token)), { timeout: 1000, interval: 50 }).toMatchObject(ENDED)
+})
+
+test('matrix-nio hears of a wrong password, and signs in for good when it asks for no refresh token', async () => {
+  const bob = await startNio(stack.homeserver, `@bob:${SERVER_NAME}`)
+  try {
+    expect(await bob.ask('login', { password: 'wrong' })).toMatchObject({
+      type: 'LoginError',
+      errcode: 'M_FORBIDDEN',
+    })
+    expect(await bob.ask('login', { password: PASSWORD, device_name: 'nio' })).toMatchObject({
+      type: 'LoginResponse',
+    })
+    stack.postern.clock.advance(400 * 24 * 3600)
+    expect(await bob.ask('whoami')).toMatchObject({ type: 'WhoamiResponse', user_id: `@bob:${SERVER_NAME}` })
+    expect(await bob.ask('logout', { all_devices: true })).toMatchObject({ type: 'LogoutResponse' })
+    expect(await bob.ask('whoami')).toMatchObject({ errcode: 'M_UNKNOWN_TOKEN', soft_logout: false })
+  } finally {
+    await bob.close()
+  }
+})
+
+test('matrix-js-sdk signs in by the old API, refreshes when its token has expired, and signs out', async () => {
+  const login = await createClient({ baseUrl: stack.homeserver }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: 'carol' },
+    password: PASSWORD,
+    refresh_token: true,
+    initial_device_display_name: 'Element Web, an old one',
+  })
+  expect(login).toMatchObject({ user_id: `@carol:${SERVER_NAME}`, expires_in_ms: 300_000 })
+  const client = clientOf(login)
+  // Before Synapse has seen the token: it remembers the answer for two minutes of its own time.
+  stack.postern.clock.advance(301)
+  await expect(client.whoami()).rejects.toMatchObject({ httpStatus: 401, errcode: 'M_UNKNOWN_TOKEN' })
+
+  const fresh = await client.refreshToken(login.refresh_token ?? '')
+  client.setAccessToken(fresh.access_token)
+  expect(await client.whoami()).toMatchObject({ device_id: login.device_id })
+  const { devices } = await client.getDevices()
+  expect(devices).toMatchObject([{ device_id: login.device_id, display_name: 'Element Web, an old one' }])
+  expect((await client.createRoom({ name: 'Old friends' })).room_id).toMatch(/^!/)
+
+  await client.logout()
+  await expect.poll(() => whoIs(fresh.access_token), { timeout: 1000, interval: 50 }).toMatchObject(ENDED)
+  const again = createClient({ baseUrl: stack.homeserver }).refreshToken(fresh.refresh_token)
+  await expect(again).rejects.toMatchObject({ httpStatus: 401, errcode: 'M_UNKNOWN_TOKEN' })
+})
+
+test('an expired token is only a soft logout where Postern is asked, and its session goes on', async () => {
+  const login = await createClient({ baseUrl: stack.homeserver }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: `@dave:${SERVER_NAME}` },
+    password: PASSWORD,
+    refresh_token: true,
+    device_id: 'DAVESPHONE',
+  })
+  expect(login.device_id).toBe('DAVESPHONE')
+  stack.postern.clock.advance(301)
+  expect(await ask(stack.homeserver, 'POST', 'v3/logout', { token: login.access_token })).toMatchObject({
+    status: 401,
+    body: { errcode: 'M_UNKNOWN_TOKEN', soft_logout: true },
+  })
+  const fresh = await createClient({ baseUrl: stack.homeserver }).refreshToken(login.refresh_token ?? '')
+  expect((await whoIs(fresh.access_token)).body).toMatchObject({ device_id: 'DAVESPHONE' })
+})
+
+test('single sign-on in a browser ends in a login token, and that in a session at the homeserver', async () => {
+  const signedOut = createClient({ baseUrl: stack.homeserver })
+  const { flows } = await signedOut.loginFlows()
+  expect(flows.map(({ type }) => type)).toContain('m.login.sso')
+  const context = await newContext(browser)
+  const page = await context.newPage()
+  await page.goto(signedOut.getSsoLoginUrl(`${app.redirectUri}?server=here`, 'sso'))
+  await fillSignIn(page, 'erin')
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.waitForURL(`${app.redirectUri}**`)
+  const back = new URL(page.url()).searchParams
+  expect(back.get('server')).toBe('here')
+  const token = back.get('loginToken') ?? ''
+
+  const login = await signedOut.loginRequest({ type: 'm.login.token', token, refresh_token: true })
+  const client = clientOf(login)
+  expect(await client.whoami()).toMatchObject({ user_id: `@erin:${SERVER_NAME}`, device_id: login.device_id })
+  expect((await client.createRoom({})).room_id).toMatch(/^!/)
+  expect(await client.getDevices()).toMatchObject({ devices: [{ device_id: login.device_id }] })
+
+  // Presented again it was stolen: the session that it made ends.
+  await expect(signedOut.loginRequest({ type: 'm.login.token', token })).rejects.toMatchObject({
+    httpStatus: 403,
+  })
+  await expect.poll(() => whoIs(login.access_token), { timeout: 1000, interval: 50 }).toMatchObject(ENDED)
+  await context.close()
+})
+
+test('a browser app on another origin may call all of it', async () => {
+  for (const path of [
+    'login',
+    'logout',
+    'logout/all',
+    'refresh',
+    'delete_devices',
+    'account/password',
+    'devices/X',
+  ]) {
+    const headers = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
+    const preflight = await ask(stack.homeserver, 'OPTIONS', `v3/${path}`, { headers })
+    expect(preflight.status, path).toBeLessThan(300)
+    expect(preflight.headers.get('access-control-allow-origin'), path).toBe('*')
+    expect(preflight.headers.get('access-control-allow-methods'), path).toMatch(/POST/)
+    expect(preflight.headers.get('access-control-allow-headers'), path).toMatch(/Authorization/i)
+  }
+  const flows = await ask(stack.homeserver, 'GET', 'v3/login', { headers: { origin: 'https://app.example' } })
+  expect(flows.headers.get('access-control-allow-origin')).toBe('*')
+})
+
+test('the homeserver names both addresses in its well-known document', async () => {
+  const response = await fetch(`${stack.homeserver}/.well-known/matrix/client`)
+  expect(await response.json()).toMatchObject({
+    'm.homeserver': { base_url: `${stack.homeserver}/` },
+    'org.matrix.msc2965.authentication': { issuer: stack.auth, account: `${stack.auth}account` },
+  })
+})
