@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { type ConstructorOptions, fromKnex, type JobWithMetadata, PgBoss } from 'pg-boss'
 import type { Logger } from 'pino'
 import { PosternError } from '../errors.ts'
+import { createOrderedUuids } from '../ids.ts'
 import { type JobData, type JobName, jobNames, queueOptions, schedules } from './queues.ts'
 import { withPrepareLock } from './store.ts'
 
@@ -49,6 +50,7 @@ export async function prepareJobs({ knex }: { knex: Knex }, log: Logger): Promis
 /** Jobs kept by pg-boss in the service's own database. Nothing runs in this process before `work`. */
 export function createJobs({ database, log }: { database: { knex: Knex }; log: Logger }): Jobs {
   const { knex } = database
+  const nextId = createOrderedUuids()
   let boss: Promise<PgBoss> | undefined
   let worker: PgBoss | undefined
 
@@ -68,6 +70,7 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
 
     async enqueue(db, name, data, { userId, startAfterSeconds } = {}) {
       const id = await (await sender()).send(name, data, {
+        id: nextId(),
         db: fromKnex(db),
         ...(userId && { group: { id: userId } }),
         ...(startAfterSeconds && { startAfter: startAfterSeconds }),
@@ -131,7 +134,10 @@ async function runBatch(
     }
   }
 
-  const oldestFirst = jobs.toSorted((a, b) => a.createdOn.getTime() - b.createdOn.getTime())
+  // The database's time has microseconds, which are lost on the way here: the IDs tell what came first within one.
+  const oldestFirst = jobs.toSorted(
+    (a, b) => a.createdOn.getTime() - b.createdOn.getTime() || (a.id < b.id ? -1 : 1),
+  )
   const queues = Map.groupBy(oldestFirst, (job) => job.groupId ?? job.id)
   await Promise.all(
     [...queues.values()].map(async (queue) => {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { createCompatSessions } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
-import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
+import { deleteQueuedDevices, guardNewDevice, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Secrets } from '../keys/index.ts'
@@ -64,6 +64,8 @@ export function createServices(deps: AppDeps) {
     provisionUser: (user) => provisionUser(homeserverDeps, user),
     upsertDevice: (localpart, deviceId, displayName) =>
       homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
+    guardDevice: async (device) =>
+      homeserver.configured ? guardNewDevice(jobs, db, device) : async () => undefined,
   })
   const startCompatSession = createCompatSessions({
     startSession,

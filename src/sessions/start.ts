@@ -43,6 +43,8 @@ export interface SessionStarterDeps {
   absoluteLimit: number | null
   provisionUser: (user: User) => Promise<void>
   upsertDevice: (localpart: string, deviceId: string, displayName: string | null) => Promise<void>
+  /** Sees to it that a device of a sign-in that comes to nothing goes again; returns what calls that off. */
+  guardDevice: (device: { userId: string; deviceId: string }) => Promise<() => Promise<void>>
 }
 
 /** The user was deactivated while the sign-in was under way. */
@@ -56,7 +58,7 @@ const ATTEMPTS = 3
 
 /** Starts sessions of every kind: device first, then one transaction (invariants 3, 4 and 6). */
 export function createSessionStarter(deps: SessionStarterDeps) {
-  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice } = deps
+  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice, guardDevice } = deps
 
   /** When the session ends by itself: at its absolute limit, and with an access token that nothing can follow. */
   function endOf(start: SessionStart, now: Date): Date | null {
@@ -121,15 +123,17 @@ export function createSessionStarter(deps: SessionStarterDeps) {
   return async function startSession(start: SessionStart): Promise<string> {
     const { user, deviceId } = start
     if (user && !user.provisionedAt) await provisionUser(user)
+    if (!user || !deviceId) {
+      const id = newId(clock.now())
+      await db.transaction(async (trx) => {
+        await start.consume(trx, id)
+        await insert(trx, start, id)
+      })
+      return id
+    }
+    const callOff = await guardDevice({ userId: user.id, deviceId })
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const id = newId(clock.now())
-      if (!user || !deviceId) {
-        await db.transaction(async (trx) => {
-          await start.consume(trx, id)
-          await insert(trx, start, id)
-        })
-        return id
-      }
       // Outside any transaction: a slow homeserver must not hold database connections.
       const epoch = await readDeviceEpoch(db, user.id)
       await upsertDevice(user.localpart, deviceId, start.deviceName)
@@ -140,7 +144,10 @@ export function createSessionStarter(deps: SessionStarterDeps) {
         await insert(trx, start, id)
         return true
       })
-      if (started) return id
+      if (started) {
+        await callOff()
+        return id
+      }
     }
     throw new UnavailableError('The device is being changed elsewhere: try again', { retryAfterSeconds: 1 })
   }

@@ -199,15 +199,22 @@ describe('m.login.token', () => {
     const upserts = () => postern.homeserver.calls.filter(({ name }) => name === 'upsert_device').length
     const before = upserts()
     // Holds the token's row, so that all of them have looked at it before the first can use it up.
-    const held = await postern.db.transaction()
-    await held('login_tokens').forUpdate()
+    const holder = await postern.db.transaction()
+    await holder('login_tokens').forUpdate()
     const answering = Promise.all(Array.from({ length: 5 }, () => tokenLogin(postern, token)))
     await expect.poll(() => upserts() - before).toBe(5)
-    await held.rollback()
+    await holder.rollback()
     const answers = await answering
     const won = answers.filter(({ status }) => status === 200)
     expect(won).toHaveLength(1)
     expect((await introspect(postern, String(won[0]?.body.access_token))).body.active).toBe(true)
+
+    // The others had made their devices already. What is due in two minutes is made due now.
+    const held = async () =>
+      (await postern.db('sessions').whereNull('ended_at').whereNotNull('device_id').pluck('device_id')).sort()
+    expect(postern.homeserver.devices('alice')).not.toEqual(await held())
+    await postern.db.raw(`update pgboss.job set start_after = now() where name = 'device.delete'`)
+    await expect.poll(() => postern.homeserver.devices('alice'), { timeout: 10_000 }).toEqual(await held())
   })
 
   it('survives a homeserver that is away', async () => {
