@@ -10,7 +10,7 @@ import { MatrixError } from './matrix-error.ts'
 export type Bearer = AccessToken & { userId: string }
 
 /** The access token of a request: from the header, or from the query as older apps send it. */
-function presentedToken(ctx: Context): string | undefined {
+export function presentedToken(ctx: Context): string | undefined {
   const header = /^bearer +(\S+) *$/i.exec(ctx.get('Authorization'))?.[1]
   if (header !== undefined) return header
   const { access_token: query } = ctx.query

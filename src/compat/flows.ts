@@ -8,11 +8,11 @@ const PROVIDER_ID = 'postern'
 export function loginFlows({
   passwords,
   serviceName,
-  appservices = false,
+  appservices,
 }: {
   passwords: boolean
   serviceName: string
-  appservices?: boolean
+  appservices: boolean
 }): { flows: Record<string, unknown>[] } {
   return {
     flows: [

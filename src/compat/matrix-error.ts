@@ -3,7 +3,9 @@ import { PosternError } from '../errors.ts'
 
 /** The standard error codes of the client-server API that are answered here (Matrix 1.18, "Standard error response"). */
 export type ErrCode =
+  | 'M_APPSERVICE_LOGIN_UNSUPPORTED'
   | 'M_BAD_JSON'
+  | 'M_EXCLUSIVE'
   | 'M_FORBIDDEN'
   | 'M_INVALID_PARAM'
   | 'M_LIMIT_EXCEEDED'
@@ -15,6 +17,7 @@ export type ErrCode =
   | 'M_UNKNOWN'
   | 'M_UNKNOWN_TOKEN'
   | 'M_UNRECOGNIZED'
+  | 'M_USER_DEACTIVATED'
   | 'M_USER_LOCKED'
 
 /** An error of the client-server API with its status and, where the specification has more members, those. */

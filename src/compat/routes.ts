@@ -1,10 +1,13 @@
 import type Router from '@koa/router'
 import type { Knex } from 'knex'
+import type { Appservices } from '../appservices/appservices.ts'
+import type { FindAppserviceUser } from '../appservices/find-user.ts'
 import type { Clock } from '../clock.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { PasswordSignIn } from '../signin/password-sign-in.ts'
 import type { Refresh } from '../tokens/refresh.ts'
+import { createAppserviceLogin } from './appservice-login.ts'
 import { createBearer } from './bearer.ts'
 import type { StartCompatSession } from './compat-session.ts'
 import { loginFlows } from './flows.ts'
@@ -25,6 +28,8 @@ export interface CompatDeps extends SsoDeps {
   passwordSignIn: PasswordSignIn | undefined
   startCompatSession: StartCompatSession
   facts: RequestFacts
+  appservices: Appservices
+  findAppserviceUser: FindAppserviceUser
   serviceName: string
   serverName: string
 }
@@ -32,11 +37,18 @@ export interface CompatDeps extends SsoDeps {
 /** The legacy login API, for apps that know nothing of OAuth (Matrix 1.18, "Legacy API"). */
 export function addCompatRoutes(router: Router, deps: CompatDeps): void {
   const { db, clock, sessions, facts, passwordSignIn, startCompatSession, serverName, serviceName } = deps
-  const types = new Map<string, LoginType>([['m.login.token', createTokenLogin({ db, clock, sessions })]])
+  const types = new Map<string, LoginType>([
+    ['m.login.token', createTokenLogin({ db, clock, sessions })],
+    ['m.login.application_service', createAppserviceLogin(deps)],
+  ])
   if (passwordSignIn) types.set('m.login.password', createPasswordLogin({ db, passwordSignIn, serverName }))
 
   router.get(clientPaths('login'), (ctx) => {
-    ctx.body = loginFlows({ passwords: passwordSignIn !== undefined, serviceName })
+    ctx.body = loginFlows({
+      passwords: passwordSignIn !== undefined,
+      serviceName,
+      appservices: deps.appservices.anySignsIn,
+    })
   })
   router.post(clientPaths('login'), createLogin({ types, startCompatSession, facts }))
   router.post(clientPaths('refresh'), createRefreshRoute({ refresh: deps.refresh }))

@@ -1,3 +1,4 @@
+import type { Appservice } from '../appservices/registration.ts'
 import type { BrandingConfig } from './sections/branding.ts'
 import type { ClientRegistrationConfig } from './sections/client-registration.ts'
 import type { ClientConfig } from './sections/clients.ts'
@@ -20,6 +21,8 @@ export interface Config {
   secrets: SecretsConfig
   clients: ClientConfig[]
   client_registration: ClientRegistrationConfig
+  /** Read from their registration files. */
+  appservices: Appservice[]
   passwords: PasswordsConfig
   tokens: TokensConfig
   sessions: SessionsConfig

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
+import { readRegistrationFiles } from '../appservices/registration-files.ts'
 import type { Config } from './config.ts'
 import { applyOverrides, readEnvironment } from './environment.ts'
 import { ConfigError } from './error.ts'
@@ -17,7 +18,8 @@ export interface LoadOptions {
 }
 
 /**
- * Reads the configuration: the file, then environment variables over it, then the secrets that are in files.
+ * Reads the configuration: the file, then environment variables over it, then the secrets and the
+ * registration files that it names.
  * @throws ConfigError that lists everything that is wrong
  */
 export async function loadConfig({ file, env, cwd }: LoadOptions): Promise<Config> {
@@ -43,8 +45,12 @@ export async function loadConfig({ file, env, cwd }: LoadOptions): Promise<Confi
   const checked = configSchema.safeParse(value, { reportInput: true })
   const issues = (checked.error?.issues ?? []).filter((issue) => !files.failed.has(issue.path.join('.')))
   problems.push(...files.problems, ...describeIssues(issues, locate))
-  if (problems.length > 0 || !checked.success) throw new ConfigError(problems)
-  return complete(checked.data, folder)
+  if (!checked.success) throw new ConfigError(problems)
+  const registrationFiles = checked.data.appservices.registration_files.map((path) => resolve(folder, path))
+  const registrations = await readRegistrationFiles(registrationFiles, locate)
+  problems.push(...registrations.problems)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return { ...complete(checked.data, folder), appservices: registrations.appservices }
 }
 
 async function readConfigFile(
@@ -61,7 +67,7 @@ async function readConfigFile(
   }
 }
 
-function complete(written: WrittenConfig, folder: string): Config {
+function complete(written: WrittenConfig, folder: string): Omit<Config, 'appservices'> {
   const data_folder = resolve(folder, written.data_folder)
   const { keys_folder, master } = written.secrets
   return {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { path } from './kinds.ts'
+import { appservicesSection } from './sections/appservices.ts'
 import { brandingSection } from './sections/branding.ts'
 import { clientRegistrationSection } from './sections/client-registration.ts'
 import { clientsSection } from './sections/clients.ts'
@@ -27,6 +28,7 @@ export const configSchema = z
     secrets: secretsSection,
     clients: clientsSection,
     client_registration: clientRegistrationSection,
+    appservices: appservicesSection,
     passwords: passwordsSection,
     tokens: tokensSection,
     sessions: sessionsSection,

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import { createAppservices } from '../appservices/appservices.ts'
+import { createFindAppserviceUser } from '../appservices/find-user.ts'
 import type { Clock } from '../clock.ts'
 import { createCompatSessions } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
@@ -106,6 +108,9 @@ export function createServices(deps: AppDeps) {
     browserSessions,
   })
 
+  const appservices = createAppservices({ appservices: config.appservices, serverName })
+  const findAppserviceUser = createFindAppserviceUser({ db, clock, homeserver })
+
   const serviceName = config.branding.service_name ?? serverName
   const views = createViews({
     serviceName,
@@ -145,6 +150,8 @@ export function createServices(deps: AppDeps) {
     firstAdmin,
     accounts,
     changePassword,
+    appservices,
+    findAppserviceUser,
     pages,
     facts: createRequestFacts({ db }),
   }
