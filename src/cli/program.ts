@@ -7,6 +7,7 @@ import { addConfigGenerate } from './config-generate.ts'
 import { createContext } from './context.ts'
 import { addDatabaseMigrate } from './database-migrate.ts'
 import { reportError } from './errors.ts'
+import { addImportConfigure } from './import-configure.ts'
 import { addKeysList } from './keys-list.ts'
 import { addServer } from './server.ts'
 import type { Terminal } from './terminal.ts'
@@ -72,6 +73,10 @@ function createProgram(terminal: Terminal): Command {
 
   const keys = program.command('keys').description('look after the signing keys')
   addKeysList(keys, context)
+
+  const synapse = program.command('import').description('move users over').command('synapse')
+  synapse.description('move a Synapse over')
+  addImportConfigure(synapse, context)
   return program
 }
 

@@ -26,4 +26,3 @@ export function ownItem(text: string, { value }: Pair, key: string | number | un
   const item = isSeq(value) ? value.items[Number(key)] : items.length === 1 ? items[0] : undefined
   return item !== undefined && linesOf(text, item) ? item : undefined
 }
-
