@@ -48,7 +48,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   })
   const { postern, synapse, homeserver } = configured
   await writeNewFiles([postern, ...synapse], { sources: homeserver.files, force: options.force ?? false })
-  const edited = synapse.map(({ path }) => path)
+  const edited = homeserver.files.map((file) => synapse.find(({ source }) => source === file)?.path ?? file)
   const python = options.synapsePython?.includes('/') ? at(options.synapsePython) : options.synapsePython
   const verdict = python ? await checkWithSynapse(python, edited, homeserver.folder) : undefined
   if (options.json) terminal.print(JSON.stringify(summaryOf(configured, verdict), undefined, 2))
@@ -85,7 +85,7 @@ function summaryOf(
 }
 
 function explain(
-  { postern, synapse, notes, createDatabase }: Configured,
+  { postern, synapse, notes, createDatabase, homeserver }: Configured,
   verdict: SynapseVerdict | undefined,
   { print }: Terminal,
 ): void {
@@ -103,6 +103,8 @@ function explain(
   )
   print('Next:')
   if (createDatabase) print(`  make Postern's database: ${createDatabase}`)
+  if (homeserver.appserviceFiles.length > 0)
+    print(`  let Postern's account read: ${homeserver.appserviceFiles.join(', ')}`)
   print(`  postern config check --config ${postern.path}`)
   print(
     '  look through what was not carried over, in both files; put the edited homeserver.yaml in place when you switch',

@@ -47,7 +47,7 @@ describe('import synapse configure', () => {
     expect(config.passwords).toMatchObject({ enabled: true, bcrypt_pepper: "p'e#: " })
     expect(config.secrets.master).toMatch(/^[0-9a-f]{64}$/)
     expect(config.database.uri).toBeUndefined()
-    const synapse = parse(await read('new/synapse/homeserver.yaml')) as Record<string, unknown>
+    const synapse = parse(await read('new/homeserver.yaml')) as Record<string, unknown>
     expect(config.matrix.secret).toMatch(/^[0-9a-f]{64}$/)
     expect(synapse).toMatchObject({
       password_config: { pepper: "p'e#: " },
@@ -68,67 +68,83 @@ describe('import synapse configure', () => {
     for (const [name, mode] of [
       ['new', 0o700],
       ['new/postern.yaml', 0o600],
-      ['new/synapse/homeserver.yaml', 0o600],
+      ['new/homeserver.yaml', 0o600],
     ] as const)
       expect((await stat(join(folder, name))).mode & 0o777).toBe(mode)
   })
 
   test('overwrites nothing unless told, and then neither follows a link nor keeps a mode', async () => {
     await put('homeserver.yaml', HOMESERVER)
-    await mkdir(join(folder, 'new/synapse'), { recursive: true })
+    await mkdir(join(folder, 'new'), { recursive: true })
     await put('elsewhere', 'mine')
-    await symlink('../../elsewhere', join(folder, 'new/synapse/homeserver.yaml'))
+    await symlink('../elsewhere', join(folder, 'new/homeserver.yaml'))
     await writeFile(join(folder, 'new/postern.yaml'), 'mine', { mode: 0o644 })
     const refused = await configure()
     expect(refused.code).toBe(1)
     expect(refused.err).toBe(`${join(folder, 'new/postern.yaml')}: is there already; --force overwrites it`)
     await rm(join(folder, 'new/postern.yaml'))
-    expect((await configure()).err).toContain('new/synapse/homeserver.yaml: is there already')
+    expect((await configure()).err).toContain('new/homeserver.yaml: is there already')
     // Where one is in the way, none is written.
-    expect(await readdir(join(folder, 'new'))).toEqual(['synapse'])
+    expect(await readdir(join(folder, 'new'))).toEqual(['homeserver.yaml'])
     expect((await configure('--force')).code).toBe(0)
     expect(await read('elsewhere')).toBe('mine')
-    expect((await lstat(join(folder, 'new/synapse/homeserver.yaml'))).mode & 0o777).toBe(0o600)
-    expect(await readdir(join(folder, 'new'))).toEqual(['postern.yaml', 'synapse'])
+    expect((await lstat(join(folder, 'new/homeserver.yaml'))).mode & 0o777).toBe(0o600)
+    expect(await readdir(join(folder, 'new'))).toEqual(['homeserver.yaml', 'postern.yaml'])
   })
 
   test('never overwrites the homeserver.yaml that it reads, even when told', async () => {
-    await mkdir(join(folder, 'new/synapse'), { recursive: true })
-    await put('new/synapse/homeserver.yaml', HOMESERVER)
-    await symlink('new/synapse/homeserver.yaml', join(folder, 'homeserver.yaml'))
+    await mkdir(join(folder, 'new'), { recursive: true })
+    await put('new/homeserver.yaml', HOMESERVER)
+    await symlink('new/homeserver.yaml', join(folder, 'homeserver.yaml'))
     const { code, err } = await configure('--force')
     expect(code).toBe(1)
     expect(err).toContain('is what is read from; give --out another folder')
     expect(await read('homeserver.yaml')).toBe(HOMESERVER)
   })
 
-  test('a folder of files is edited as a folder, and the section goes into the last that counts', async () => {
+  test("of several files those are written that change, and Debian's conf.d keeps its folder", async () => {
     await put('homeserver.yaml', `${HOMESERVER}enable_registration: true\n`)
     await mkdir(join(folder, 'conf.d'))
     await put('conf.d/10-login.yaml', 'session_lifetime: 1d\npassword_config: {pepper: x}\n')
-    await put('conf.d/20-nothing.yaml', '# later\n')
+    await put('conf.d/20-name.yaml', 'server_name: example.com\n')
+    await put('conf.d/30-nothing.yaml', '# later\n')
     const { code } = await configure('--synapse-config', 'conf.d')
     expect(code).toBe(0)
-    const main = await read('new/synapse/homeserver.yaml')
+    const main = await read('new/homeserver.yaml')
     expect(main).toContain('\n# enable_registration: true\n')
-    expect(main).not.toContain('matrix_authentication_service:')
-    const login = await read('new/synapse/conf.d/10-login.yaml')
+    expect(main).toContain('\nmatrix_authentication_service:\n')
+    const login = await read('new/conf.d/10-login.yaml')
     expect(login).toContain('\n# session_lifetime: 1d\n')
-    expect(login).toContain('\nmatrix_authentication_service:\n')
-    expect(await read('new/synapse/conf.d/20-nothing.yaml')).toBe('# later\n')
-    expect((await loadNew()).passwords.bcrypt_pepper).toBe('x')
+    expect(login).not.toContain('matrix_authentication_service:')
+    expect(await readdir(join(folder, 'new/conf.d'))).toEqual(['10-login.yaml'])
+    expect(await loadNew()).toMatchObject({
+      matrix: { server_name: 'example.com' },
+      passwords: { bcrypt_pepper: 'x' },
+    })
+  })
+
+  test('a section in a later file, which would win, is the one that is replaced', async () => {
+    const section = 'matrix_authentication_service: {enabled: false, secret: old}\n'
+    await put('homeserver.yaml', HOMESERVER + section)
+    await mkdir(join(folder, 'conf.d'))
+    await put('conf.d/mas.yaml', section.replace('old', 'newer'))
+    await configure('--synapse-config', 'conf.d')
+    expect(await read('new/homeserver.yaml')).not.toMatch(/^matrix_auth/m)
+    const { matrix } = await loadNew()
+    expect(matrix.secret).toBe('newer')
+    expect(parse(await read('new/conf.d/mas.yaml'))).toMatchObject({
+      matrix_authentication_service: { enabled: true, secret: 'newer' },
+    })
   })
 
   test('a second run over what it wrote keeps the secret', async () => {
     await put('homeserver.yaml', HOMESERVER)
     await configure()
     const { matrix } = await loadNew()
-    await put('homeserver.yaml', await read('new/synapse/homeserver.yaml'))
+    await put('homeserver.yaml', await read('new/homeserver.yaml'))
     expect((await configure('--force')).code).toBe(0)
     expect((await loadNew()).matrix.secret).toBe(matrix.secret)
-    expect(
-      (await read('new/synapse/homeserver.yaml')).match(/^matrix_authentication_service:/gm),
-    ).toHaveLength(1)
+    expect((await read('new/homeserver.yaml')).match(/^matrix_authentication_service:/gm)).toHaveLength(1)
   })
 
   test('a secret that Synapse has in a file stays in that file', async () => {
@@ -140,10 +156,14 @@ describe('import synapse configure', () => {
     expect((await configure()).code).toBe(0)
     expect((await loadNew()).matrix.secret).toBe('from-a-file')
     expect(await read('new/postern.yaml')).not.toContain('from-a-file')
-    expect(await read('new/synapse/homeserver.yaml')).toContain(`  secret_path: "${folder}/secret"`)
+    expect(await read('new/homeserver.yaml')).toContain(`  secret_path: "${folder}/secret"`)
   })
 
   test('says what it could not carry over in the section where it belongs', async () => {
+    await put(
+      'irc.yaml',
+      'id: irc\nas_token: a\nhs_token: b\nsender_localpart: irc\nurl: null\nnamespaces: {}\n',
+    )
     await put(
       'homeserver.yaml',
       `${HOMESERVER}
@@ -171,7 +191,7 @@ saml2_config: {sp_config: {metadata: {}}}
     expect(told).toContain('Not carried over: session_lifetime: 24h. Not set: absolute_limit is alike.')
     expect(told).toContain('Not carried over: set public_url to the address')
     expect(told).toContain('enable_registration: true registrations_require_3pid:  - email')
-    expect(told).toContain(`appservices:  - ${folder}/irc.yaml`)
+    expect(config.appservices.map(({ id }) => id)).toEqual(['irc'])
   })
 
   test('keeps upstream providers with every setting as a comment that is YAML', async () => {
@@ -267,7 +287,7 @@ database: {name: psycopg2, args: {user: 'sy"n', password: hidden-3, dbname: syna
       synapse: [
         {
           source: join(folder, 'homeserver.yaml'),
-          file: join(folder, 'new/synapse/homeserver.yaml'),
+          file: join(folder, 'new/homeserver.yaml'),
           commented_out: [
             { option: 'enable_registration', why: expect.any(String), refused: true },
             { option: 'password_config.enabled', why: expect.any(String), refused: true },

@@ -112,7 +112,7 @@ saml2_config: {enabled: false}
 `
     const edited = await configure(more, (text) => text.replaceAll('\n', '\r\n'))
     expect(edited).toMatchObject({ code: 0, accepted_by_synapse: true })
-    expect(await readFile(join(folder, edited.out, 'synapse/homeserver.yaml'), 'utf8')).not.toMatch(/[^\r]\n/)
+    expect(await readFile(join(folder, edited.out, 'homeserver.yaml'), 'utf8')).not.toMatch(/[^\r]\n/)
   })
 
   test('accepts a folder of files whose settings come from several', async () => {

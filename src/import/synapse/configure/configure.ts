@@ -12,6 +12,8 @@ import { mapUpstream } from './upstream.ts'
 import type { NewFile } from './write.ts'
 import { parseYamlFile } from './yaml-file.ts'
 
+const POSTERN_YAML = 'postern.yaml'
+
 export interface ConfigureOptions {
   /** Absolute paths of homeserver.yaml and its like: files, and folders of them. */
   synapseConfig: readonly string[]
@@ -26,7 +28,7 @@ export interface ConfigureOptions {
 export interface Configured {
   homeserver: HomeserverConfig
   postern: NewFile
-  /** In the order in which Synapse merges them. */
+  /** Those of Synapse's files that change. */
   synapse: (NewFile & { source: string; removed: Obsolete[] })[]
   notes: Note[]
   /** The SQL that makes Postern's database; undefined for the embedded one. */
@@ -41,7 +43,7 @@ export interface Configured {
 export async function configure(options: ConfigureOptions): Promise<Configured> {
   const { synapseConfig, out, publicUrl, databaseName } = options
   const homeserver = await readHomeserverConfig(synapseConfig)
-  const { content, serverName, listeners } = homeserver
+  const { content, serverName, listeners, appserviceFiles } = homeserver
   const endpoint =
     endpointOf(listeners) ?? (typeof content.public_baseurl === 'string' ? content.public_baseurl : undefined)
   const old = (content[SECTION] ?? {}) as { secret?: unknown; secret_path?: unknown }
@@ -65,12 +67,13 @@ export async function configure(options: ConfigureOptions): Promise<Configured> 
     matrix: { server_name: serverName, endpoint, ...(endpoint ? secret.postern : {}) },
     database: { uri: database.uri },
     secrets: { master: randomBytes(32).toString('hex') },
+    appservices: { registration_files: appserviceFiles.length > 0 ? appserviceFiles : undefined },
     passwords: passwords.values,
   }
-  const text = renderPosternYaml({ values, notes, upstream: mapUpstream(content), homeserver })
+  const text = renderPosternYaml({ values, notes, upstream: mapUpstream(content), content })
   return {
     homeserver,
-    postern: { path: join(out, 'postern.yaml'), text },
+    postern: { path: join(out, POSTERN_YAML), text },
     synapse: await editFiles(homeserver.files, out, section),
     notes,
     createDatabase: database.create,
@@ -99,19 +102,23 @@ function missing(publicUrl: string | undefined, endpoint: string | undefined): N
   return notes
 }
 
-/** Edits every file. The section goes into the last that is a mapping: later files win. */
+/** Edits every file that needs it. Files after the first keep their folder (conf.d), so that names cannot collide. */
 async function editFiles(files: readonly string[], out: string, section: Record<string, unknown>) {
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
-  const last = texts.findLastIndex((text, index) => parseYamlFile(text, files[index]!).root !== undefined)
-  const names = new Set<string>()
-  return files.map((source, index) => {
-    const edited = editHomeserverYaml(texts[index]!, source, index === last ? section : undefined)
-    // A folder's files keep their folder, so that it can be swapped as a whole.
-    const own = index === 0 || dirname(source) === dirname(files[0]!) ? [] : [basename(dirname(source))]
-    let path = join(out, 'synapse', ...own, basename(source))
-    for (let number = 2; names.has(path); number++)
-      path = join(out, 'synapse', `${number}`, ...own, basename(source))
-    names.add(path)
-    return { source, path, ...edited }
+  const roots = texts.map((text, index) => parseYamlFile(text, files[index]!))
+  // Where it stands already, or else in the main file; it becomes a comment wherever else it stands.
+  const home = Math.max(
+    roots.findLastIndex(({ value }) => SECTION in value),
+    roots.findIndex(({ root }) => root !== undefined),
+  )
+  const taken = new Set([join(out, POSTERN_YAML)])
+  return files.flatMap((source, index) => {
+    const edited = editHomeserverYaml(texts[index]!, source, index === home ? section : undefined)
+    if (edited.text === texts[index]) return []
+    const folder = dirname(source) === dirname(files[0]!) ? '' : basename(dirname(source))
+    let path = join(out, folder, basename(source))
+    for (let number = 2; taken.has(path); number++) path = join(out, `${number}`, folder, basename(source))
+    taken.add(path)
+    return [{ source, path, ...edited }]
   })
 }

@@ -10,11 +10,12 @@ export interface PosternYaml {
   /** Said at the head of their sections. */
   notes: readonly Note[]
   upstream: Upstream
-  homeserver: HomeserverConfig
+  /** What homeserver.yaml says. */
+  content: HomeserverConfig['content']
 }
 
 /** The whole file, with a comment at everything that homeserver.yaml has and Postern has not. */
-export function renderPosternYaml({ values, notes, upstream, homeserver }: PosternYaml): string {
+export function renderPosternYaml({ values, notes, upstream, content }: PosternYaml): string {
   let text = renderConfig(values)
   for (const [section, told] of Map.groupBy(notes, (note) => note.section)) {
     const lines = told.flatMap((note) =>
@@ -22,10 +23,10 @@ export function renderPosternYaml({ values, notes, upstream, homeserver }: Poste
     )
     text = text.replace(new RegExp(`^${section}:\n`, 'm'), (head) => head + lines.join(''))
   }
-  return [text, ...appendix(upstream, homeserver)].join('\n')
+  return [text, ...appendix(upstream, content)].join('\n')
 }
 
-function appendix(upstream: Upstream, { content, appserviceFiles }: HomeserverConfig): string[] {
+function appendix(upstream: Upstream, content: HomeserverConfig['content']): string[] {
   const registration = registrationOf(content)
   const parts: string[] = []
   if (Object.keys(registration).length > 0)
@@ -40,11 +41,6 @@ function appendix(upstream: Upstream, { content, appserviceFiles }: HomeserverCo
         'Not carried over: there are no upstream providers here yet. The links of the imported users are kept by synapse_idp_id. The settings, with the redirect URI at the provider still to be changed to one of this service:',
         ...upstream.notes.map((note) => `Without a place among them: ${note}`),
       ) + asComment({ upstream_providers: upstream.providers }),
-    )
-  if (appserviceFiles.length > 0)
-    parts.push(
-      told('Not carried over: the registrations of application services:') +
-        asComment({ appservices: appserviceFiles }),
     )
   return parts
 }
