@@ -4,19 +4,19 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { launchBrowser, newContext } from '../support/browser.ts'
 import { ask, whoami } from '../support/homeserver-api.ts'
 import { type App, fillSignIn, startApp } from '../support/matrix-client.ts'
-import { type Nio, startNio } from '../support/nio.ts'
 import { addUser, PASSWORD } from '../support/oauth.ts'
+import { type PythonDriver, startPython } from '../support/python.ts'
 import { SERVER_NAME, type Stack, startStack } from '../support/stack.ts'
 
 let stack: Stack
 let browser: Browser
 let app: App
-let nio: Nio
+let nio: PythonDriver
 
 beforeAll(async () => {
   stack = await startStack()
   for (const name of ['alice', 'bob', 'carol', 'dave', 'erin']) await addUser(stack.postern, name)
-  nio = await startNio(stack.homeserver, 'alice')
+  nio = await startNio('alice')
   browser = await launchBrowser()
   app = await startApp()
 })
@@ -27,6 +27,7 @@ afterAll(async () => {
   await stack?.stop()
 })
 
+const startNio = (user: string) => startPython('nio_session.py', [stack.homeserver, user])
 /** At the homeserver, through the proxy. */
 const whoIs = (token: string) => whoami(stack.homeserver, token)
 const ENDED = { status: 401, body: { errcode: 'M_UNKNOWN_TOKEN', soft_logout: false } }
@@ -66,7 +67,7 @@ test('matrix-nio signs in with a password, talks, refreshes and signs out', asyn
 })
 
 test('matrix-nio hears of a wrong password, and signs in for good when it asks for no refresh token', async () => {
-  const bob = await startNio(stack.homeserver, `@bob:${SERVER_NAME}`)
+  const bob = await startNio(`@bob:${SERVER_NAME}`)
   try {
     expect(await bob.ask('login', { password: 'wrong' })).toMatchObject({
       type: 'LoginError',
