@@ -1,45 +1,49 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { asToken } from './appservices.ts'
+import { freePort } from './free-port.ts'
 import { type PythonDriver, startPython } from './python.ts'
 import { SERVER_NAME } from './stack.ts'
 
-export const AS_TOKEN = 'as_token-of-the-bridge'
-const HS_TOKEN = 'hs_token-of-the-bridge'
+/** A bridge as its registration file describes it. */
+export interface BridgeRegistration extends Record<string, unknown> {
+  id: string
+  as_token: string
+  hs_token: string
+  /** Where Synapse brings it events. */
+  url: string
+}
 
-/** A bridge's registration: its bot and ghosts; `port` is where Synapse brings it events. */
-export function registration(port: number): Record<string, unknown> {
+/** @param msc4190 its bot's device is made at the homeserver, instead of a sign-in */
+export async function registration(id: string, { msc4190 = false } = {}): Promise<BridgeRegistration> {
   return {
-    id: 'bridge',
-    url: `http://127.0.0.1:${port}`,
-    as_token: AS_TOKEN,
-    hs_token: HS_TOKEN,
+    id,
+    url: `http://127.0.0.1:${await freePort()}`,
+    as_token: asToken(id),
+    hs_token: `hs-token-of-${id}`,
     // Not the bot: Synapse has no /sync for this one.
-    sender_localpart: 'bridge_sender',
+    sender_localpart: `${id}_sender`,
     rate_limited: false,
     namespaces: {
-      users: [{ exclusive: true, regex: `@(bridgebot|ghost_.*):${SERVER_NAME}` }],
+      users: [{ exclusive: true, regex: `@${id}_.+:localhost\\.test` }],
       aliases: [],
       rooms: [],
     },
+    ...(msc4190 ? { 'io.element.msc4190': true } : {}),
   }
 }
 
-/**
- * A bridge built on mautrix, with its encryption, in a process of its own.
- * @param msc4190 its bot's device is made at the homeserver, instead of a sign-in
- */
-export async function startBridge(
-  homeserver: string,
-  { port, msc4190 = false }: { port: number; msc4190?: boolean },
-): Promise<PythonDriver> {
+/** A bridge built on mautrix, with its encryption, in a process of its own; its bot is `<id>_bot`. */
+export async function startBridge(homeserver: string, registered: BridgeRegistration): Promise<PythonDriver> {
   const settings = {
     homeserver,
     server_name: SERVER_NAME,
-    as_token: AS_TOKEN,
-    hs_token: HS_TOKEN,
-    port,
-    msc4190,
+    id: registered.id,
+    as_token: registered.as_token,
+    hs_token: registered.hs_token,
+    port: Number(new URL(registered.url).port),
+    msc4190: registered['io.element.msc4190'] === true,
   }
   const cwd = await mkdtemp(join(tmpdir(), 'postern-bridge-'))
   return startPython('mautrix_bridge.py', [JSON.stringify(settings)], { cwd })

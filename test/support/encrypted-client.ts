@@ -30,8 +30,6 @@ export async function startEncryptedClient(homeserver: string, user: string): Pr
     }),
   )
   await client.startClient()
-  // Calls write into the log whatever they do, and nobody calls here.
-  client.matrixRTC.stop()
   await inSync
   return client
 }

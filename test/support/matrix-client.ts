@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import loglevel from 'loglevel'
 import { createClient, type MatrixClient } from 'matrix-js-sdk'
-import type { Logger } from 'matrix-js-sdk/lib/logger.js'
+import { type Logger, logger } from 'matrix-js-sdk/lib/logger.js'
 import { OAuth2 } from 'matrix-js-sdk/lib/oauth/index.js'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { newContext } from './browser.ts'
@@ -20,6 +20,8 @@ export const silent: Logger = {
   error: () => undefined,
   getChild: () => silent,
 }
+// Calls write by children of this one, whatever a client is given.
+logger.getChild = () => silent
 
 /** An app in the browser: a page on this machine that people are sent back to. */
 export interface App {

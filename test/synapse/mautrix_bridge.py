@@ -35,7 +35,7 @@ class Bridge:
 
     def __init__(self):
         self.az = AppService(
-            server=settings["homeserver"], domain=settings["server_name"], id="bridge", bot_localpart="bridgebot",
+            server=settings["homeserver"], domain=settings["server_name"], id=settings["id"], bot_localpart=f"{settings['id']}_bot",
             as_token=settings["as_token"], hs_token=settings["hs_token"],
         )
         config = {
@@ -50,7 +50,8 @@ class Bridge:
         options = SimpleNamespace(
             loop=self.az.loop, az=self.az, name="A bridge", config=config, get_portal=None, state_store=self.az.state_store
         )
-        self.e2ee = EncryptionManager(options, settings["homeserver"], "@ghost_", "", f"sqlite:{os.getcwd()}/crypto.db")
+        ghosts = f"@{settings['id']}_"
+        self.e2ee = EncryptionManager(options, settings["homeserver"], ghosts, "", f"sqlite:{os.getcwd()}/crypto.db")
         self.e2ee.crypto.state_store = EveryRoomEncrypted()
         self.e2ee._resync_encryption_info = lambda: asyncio.sleep(0)
         self.heard = asyncio.Queue()
@@ -96,7 +97,7 @@ class Bridge:
         try:
             answer = await client.login(user_id, login_type=LoginType.APPSERVICE, store_access_token=False, **login)
         except MatrixRequestError as error:
-            return {"errcode": error.errcode, "status": error.http_status}
+            return {"errcode": getattr(error, "errcode", None), "status": error.http_status}
         finally:
             await client.api.session.close()
         return answer.serialize()
