@@ -9,6 +9,7 @@ import { addDatabaseMigrate } from './database-migrate.ts'
 import { reportError } from './errors.ts'
 import { addImportConfigure } from './import-configure.ts'
 import { addKeysList } from './keys-list.ts'
+import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
 import type { Terminal } from './terminal.ts'
 import { addUserAdd } from './user-add.ts'
@@ -48,6 +49,7 @@ function createProgram(terminal: Terminal): Command {
   const context = createContext(terminal, () => program.opts<{ config?: string }>().config)
 
   addServer(program, context)
+  addReload(program, context)
 
   const config = program.command('config').description('write or check the configuration')
   addConfigGenerate(config, context)

@@ -14,7 +14,9 @@ export function addServer(program: Command, { terminal, config }: Context): void
       const signal = firstSignal()
       // Only here: the other commands need not wait until the whole service is loaded.
       const { startServer } = await import('../server/server.ts')
-      const server = await startServer(loaded, { log, clock: systemClock })
+      const server = await startServer(loaded, { log, clock: systemClock, readConfig: config })
+      // Without a listener of ours, the signal would end the process.
+      process.on('SIGHUP', () => void server.reload())
       try {
         const setupPath = await server.app.firstAdmin.issue()
         welcome(loaded, { listening: server.listening, setupPath }, terminal)

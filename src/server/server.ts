@@ -9,8 +9,10 @@ import { loadSecrets } from '../keys/index.ts'
 import { syncConfiguredClients } from '../oauth/clients/configured-clients.ts'
 import { holdServerLock, openDatabase } from '../storage/connection.ts'
 import { migrate } from '../storage/migrate.ts'
+import { answerServerRequests } from '../storage/server-requests.ts'
 import { type App, createApp } from './app.ts'
 import { type Listening, listen } from './listen.ts'
+import { createReloads, type ReloadedPart } from './reload.ts'
 
 const DRAIN_MS = 20_000
 const FLUSH_MS = 5000
@@ -21,6 +23,8 @@ export interface RunningServer {
   listening: string[]
   /** Stops accepting, lets requests finish, writes what is in memory. */
   close(): Promise<void>
+  /** Takes up changes of what can change without a restart; what is wrong is logged and told, and stays as it was. */
+  reload(): Promise<ReloadedPart[]>
 }
 
 /**
@@ -29,7 +33,7 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  { log, clock }: { log: Logger; clock: Clock },
+  { log, clock, readConfig }: { log: Logger; clock: Clock; readConfig: () => Promise<Config> },
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
   const database = await openDatabase(config, { log })
@@ -50,7 +54,11 @@ export async function startServer(
       endpoint && secret
         ? createHomeserver({ endpoint, secret, timeoutSeconds, fetch })
         : createNoHomeserver()
-    const app = await createApp({ config, secrets, database, homeserver, jobs, clock, log })
+    const reloads = createReloads({ readConfig, log })
+    reloads.register('log level', async (fresh) => () => {
+      log.level = fresh.log.level
+    })
+    const app = await createApp({ config, secrets, database, homeserver, jobs, clock, log, reloads })
     closing.push(() => app.close())
     const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)
     closing.push(async () => {
@@ -66,7 +74,11 @@ export async function startServer(
     const listeners: Listening[] = []
     for (const where of config.http.listeners) listeners.push(await listen(where, app.handler))
     closing.push(() => Promise.all(listeners.map((one) => one.close(DRAIN_MS))))
-    return { app, listening: listeners.map(({ host, port }) => `http://${host}:${port}`), close }
+    // Last of all, so that nobody reloads what is only half there.
+    const answering = await answerServerRequests(database.clientConfig, { log, reload: reloads.reload })
+    closing.push(() => answering.close())
+    const listening = listeners.map(({ host, port }) => `http://${host}:${port}`)
+    return { app, listening, close, reload: reloads.reload }
   } catch (error) {
     await close()
     throw error

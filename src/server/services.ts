@@ -33,6 +33,7 @@ import { createViews } from '../views/index.ts'
 import { createCsrf } from './csrf.ts'
 import { createPages } from './pages.ts'
 import { publicAddress } from './public-address.ts'
+import type { Reloads } from './reload.ts'
 
 export interface AppDeps {
   config: Config
@@ -42,6 +43,8 @@ export interface AppDeps {
   jobs: Jobs
   clock: Clock
   log: Logger
+  /** Where parts register that take up changes without a restart. */
+  reloads: Reloads
 }
 
 /** The part of the composition root that knows no route: everything that routes, jobs and commands share. */
@@ -117,6 +120,7 @@ export function createServices(deps: AppDeps) {
     basePath: address.basePath,
     clock,
   })
+  deps.reloads.register('templates', async () => views.prepareReload())
   const csrf = createCsrf({
     key: secrets.derive('csrf'),
     address,

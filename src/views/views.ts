@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import nunjucks from 'nunjucks'
 import { type Clock, systemClock } from '../clock.ts'
@@ -20,6 +21,8 @@ export interface RenderOptions {
 export interface Views {
   /** The whole HTML document of a page. Throws where the template uses something that `data` lacks. */
   render<Name extends PageName>(name: Name, data: PageData[Name], options: RenderOptions): string
+  /** Reads and compiles every template anew; what it returns puts them in force. Throws where one is broken. */
+  prepareReload(): () => void
 }
 
 export interface ViewsOptions {
@@ -75,9 +78,19 @@ export function createViews({
     return environment
   }
 
-  const environments = { en: createEnvironment('en'), de: createEnvironment('de') }
+  const createEnvironments = () => ({ en: createEnvironment('en'), de: createEnvironment('de') })
+  let environments = createEnvironments()
 
   return {
+    prepareReload() {
+      const fresh = createEnvironments()
+      const files = readdirSync(templatesFolder, { recursive: true, encoding: 'utf8' })
+      for (const environment of Object.values(fresh))
+        for (const file of files) if (file.endsWith('.njk')) environment.getTemplate(file, true)
+      return () => {
+        environments = fresh
+      }
+    },
     render(name, data, { locale, cspNonce, path }) {
       return environments[locale].render(`pages/${name}.njk`, { ...data, cspNonce, path, page: name })
     },

@@ -32,7 +32,7 @@ afterEach(async () => {
 })
 
 /** Starts the server and waits until it says that it is ready. */
-async function startServer(): Promise<{ child: ChildProcess; notes: string[] }> {
+async function startServer() {
   const env = { PATH: process.env.PATH, ...options.env }
   const child = spawn(process.execPath, [MAIN, 'server'], {
     cwd: folder,
@@ -40,7 +40,12 @@ async function startServer(): Promise<{ child: ChildProcess; notes: string[] }> 
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   started.push(child)
-  child.stdout?.resume()
+  const log = createInterface({ input: child.stdout! })
+  /** Resolves when the server has logged an event after this call. */
+  const logged = (event: string) =>
+    new Promise<void>((resolve) => {
+      log.on('line', (line) => line.includes(event) && resolve())
+    })
   const notes: string[] = []
   const lines = createInterface({ input: child.stderr! })
   const ready = new Promise<void>((resolve, reject) => {
@@ -52,7 +57,7 @@ async function startServer(): Promise<{ child: ChildProcess; notes: string[] }> 
     lines.on('close', () => reject(new Error(notes.join('\n'))))
   })
   await ready
-  return { child, notes }
+  return { child, notes, logged }
 }
 
 async function stop(child: ChildProcess): Promise<number | null> {
@@ -75,6 +80,11 @@ test('the server starts from nothing, commands work beside it, and SIGTERM ends 
   expect(await spawnCommand(add, { ...options, input: 'correct horse battery' })).toMatchObject({ code: 0 })
   expect((await spawnCommand(['user', 'list'], options)).out).toMatch(/^alice \S+ admin$/)
   expect((await spawnCommand(['keys', 'list'], options)).out.split('\n')).toHaveLength(2)
+
+  expect(await spawnCommand(['reload'], options)).toMatchObject({ code: 0, err: '' })
+  const reloaded = first.logged('reload.done')
+  first.child.kill('SIGHUP')
+  await reloaded
 
   const second = await spawnCommand(['server'], options)
   expect(second.code).toBe(1)

@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { stringify } from 'yaml'
 import { type Config, loadConfig } from '../../src/config/index.ts'
 import type { App } from '../../src/server/app.ts'
-import { startServer } from '../../src/server/server.ts'
+import { type RunningServer, startServer } from '../../src/server/server.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from './fake-homeserver.ts'
@@ -26,6 +26,9 @@ export interface TestPostern {
   homeserver: FakeHomeserver
   /** The service from inside, for what only an operator can do. */
   app: App
+  /** The configuration file. */
+  file: string
+  reload: RunningServer['reload']
   /** Every line that was logged so far. */
   logged: string[]
   close(): Promise<void>
@@ -76,11 +79,12 @@ export async function startPostern({
   }
   const file = join(folder, `postern-${port}.yaml`)
   await writeFile(file, stringify(merged))
-  const loaded = await loadConfig({ file, env: {}, cwd: folder })
+  const readConfig = () => loadConfig({ file, env: {}, cwd: folder })
+  const loaded = await readConfig()
 
   const logged: string[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
-  const server = await startServer(loaded, { log, clock })
+  const server = await startServer(loaded, { log, clock, readConfig })
   return {
     url,
     config: loaded,
@@ -88,6 +92,8 @@ export async function startPostern({
     db,
     homeserver: fake,
     app: server.app,
+    file,
+    reload: server.reload,
     logged,
     async close() {
       await server.close()
