@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { renderConfig } from '../config/document.ts'
-import { baseUrl } from '../config/kinds.ts'
 import { PosternError } from '../errors.ts'
 import type { Context } from './context.ts'
-import { type HomeserverSettings, readHomeserverYaml } from './homeserver-yaml.ts'
+import { type HomeserverSettings, homeserverSettings } from './homeserver-yaml.ts'
+import { parsePublicUrl } from './public-url.ts'
 import type { Terminal } from './terminal.ts'
 
 interface Options {
@@ -29,9 +29,9 @@ export function addConfigGenerate(parent: Command, { terminal }: Context): void 
 }
 
 async function generate(options: Options, terminal: Terminal): Promise<void> {
-  const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl)
+  const publicUrl = parsePublicUrl(options.publicUrl)
   const settings = options.synapse
-    ? await readHomeserverYaml(resolve(terminal.cwd, options.synapse))
+    ? await homeserverSettings(resolve(terminal.cwd, options.synapse))
     : undefined
   const secret = settings?.secret ?? randomBytes(32).toString('hex')
   const values = options.sample ? {} : valuesOf(publicUrl, settings, secret)
@@ -47,16 +47,6 @@ function valuesOf(publicUrl: string | undefined, settings: HomeserverSettings | 
     passwords: { bcrypt_pepper: settings?.pepper },
     secrets: { master: randomBytes(32).toString('hex') },
   }
-}
-
-function parsePublicUrl(value: string): string {
-  const parsed = baseUrl.safeParse(value)
-  if (parsed.success) return parsed.data
-  const what = parsed.error.issues[0]?.message
-  throw new PosternError(
-    'public_url',
-    `--public-url ${what}: write an address such as https://auth.example.org/`,
-  )
 }
 
 /** Writes a new file that only its owner may read. */

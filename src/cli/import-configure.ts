@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { baseUrl } from '../config/kinds.ts'
 import { PosternError } from '../errors.ts'
 import { type Configured, configure } from '../import/synapse/configure/configure.ts'
 import { checkWithSynapse, type SynapseVerdict } from '../import/synapse/configure/synapse-check.ts'
 import { writeNewFiles } from '../import/synapse/configure/write.ts'
 import type { Context } from './context.ts'
+import { parsePublicUrl } from './public-url.ts'
 import type { Terminal } from './terminal.ts'
 
 interface Options {
@@ -43,7 +43,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const configured = await configure({
     synapseConfig: options.synapseConfig.map(at),
     out: at(options.out),
-    publicUrl: options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl),
+    publicUrl: parsePublicUrl(options.publicUrl),
     databaseName: options.databaseName,
   })
   const { postern, synapse, homeserver } = configured
@@ -55,16 +55,6 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   else explain(configured, verdict, terminal)
   if (verdict && !verdict.accepted)
     throw new PosternError('synapse_check', `Synapse does not accept its configuration: ${verdict.message}`)
-}
-
-function parsePublicUrl(value: string): string {
-  const parsed = baseUrl.safeParse(value)
-  if (parsed.success) return parsed.data
-  const what = parsed.error.issues[0]?.message
-  throw new PosternError(
-    'public_url',
-    `--public-url ${what}: write an address such as https://auth.example.org/`,
-  )
 }
 
 function summaryOf(

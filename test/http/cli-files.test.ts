@@ -28,7 +28,7 @@ listeners:
   - {port: 8008, type: http, bind_addresses: ['::1', '127.0.0.1'], resources: [{names: [client]}]}
 password_config: {enabled: yes, pepper: "pepper!"}
 enable_registration: true
-oidc_providers: []
+oidc_providers: [{idp_id: x}]
 `
 
 describe('config check', () => {

@@ -98,11 +98,20 @@ oidc_providers: &providers
 other: *issuer
 another: {issuer: *issuer, <<: &m {a: 1}}
 third: *providers
+experimental_features: &features
+  msc3861: {x: 1}
+  msc3266_enabled: true
+fourth: *features
 `
     const content = contentOf(edit(text).text)
     const { oidc_providers, ...rest } = contentOf(text)
-    expect(content).toEqual({ ...rest, matrix_authentication_service: section })
     expect(oidc_providers).toBeDefined()
+    expect(content).toEqual({
+      ...rest,
+      experimental_features: { msc3266_enabled: true },
+      matrix_authentication_service: section,
+    })
+    expect(content.fourth).toHaveProperty('msc3861')
   })
 
   test('a file with Windows line breaks keeps them everywhere', () => {

@@ -22,6 +22,8 @@ export function without(value: unknown, parts: readonly Obsolete[]): unknown {
 
 /** The part of a value that stands in lines of its own and can go alone; undefined where the whole is to be rewritten. */
 export function ownItem(text: string, { value }: Pair, key: string | number | undefined): unknown {
+  // What an anchor marks stands in other places as well, which are to stay as they are.
+  if ((isMap(value) || isSeq(value)) && value.anchor) return undefined
   const items = isMap(value) && !hasMerge(value) ? pairsOf(value, String(key)) : []
   const item = isSeq(value) ? value.items[Number(key)] : items.length === 1 ? items[0] : undefined
   return item !== undefined && linesOf(text, item) ? item : undefined
