@@ -43,7 +43,10 @@ test('a fault in the configuration is told and logged with its line, and everyth
   await configure({ log: { level: 'erorr' } })
   const [refused, ...others] = await postern.reload()
   expect(others).toEqual([])
-  expect(refused).toMatchObject({ part: 'configuration', fault: expect.stringMatching(/:\d+: log\.level: .+ write one of/) })
+  expect(refused).toMatchObject({
+    part: 'configuration',
+    fault: expect.stringMatching(/:\d+: log\.level: .+ write one of/),
+  })
   expect(postern.logged.filter((line) => line.includes('reload.refused')).join()).toContain('log.level')
   await expect.poll(linesOfARequest).toBeGreaterThan(0)
   await configure({})
