@@ -34,8 +34,8 @@ export async function documentedTokenList(
   await Promise.all(registrations.map((yaml, index) => writeFile(join(source, `${index}.yaml`), yaml)))
   const list = join(folder, 'appservice-tokens')
   if (registrations.length === 0) {
-    // Without bridges it has to be there all the same.
-    await writeFile(list, '')
+    // As the document says for those without bridges.
+    await writeFile(list, '# none\n')
     return list
   }
   const blocks = await codeBlocks('reverse-proxy.md', 'sh')

@@ -14,6 +14,8 @@ export interface Stack {
   proxy: RunningProxy
   /** The homeserver's public address, as apps know it, without a slash at the end. */
   homeserver: string
+  /** Another proxy in front of the same two; the homeserver's address there. */
+  besides(name: ProxyName): Promise<{ homeserver: string; stop(): Promise<void> }>
   /** Postern's public address, ending with a slash. */
   auth: string
   stop(): Promise<void>
@@ -48,18 +50,23 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     delegated: { endpoint: `http://127.0.0.1:${posternPort}/`, secret: SECRET },
     config: { public_baseurl: `${homeserver}/`, ...further.config },
   })
-  const proxy = await startDocumentedProxy(name, {
+  const behind = {
     synapse: `127.0.0.1:${synapsePort}`,
     postern: `127.0.0.1:${posternPort}`,
-    ports,
     registrations: (further.appservices ?? []).map((one) => stringify(one)),
-  })
+  }
+  const proxy = await startDocumentedProxy(name, { ...behind, ports })
   return {
     postern: { ...postern, url: auth },
     synapse,
     proxy,
     homeserver,
     auth,
+    async besides(other) {
+      const free = { matrix: await freePort(), auth: await freePort(), site: await freePort() }
+      const { stop } = await startDocumentedProxy(other, { ...behind, ports: free })
+      return { homeserver: `http://localhost:${free.matrix}`, stop }
+    },
     async stop() {
       await proxy.stop()
       await synapse.stop()
