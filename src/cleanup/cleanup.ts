@@ -38,6 +38,7 @@ export function createCleanup({ db, clock, log, sessions, idleLimit }: CleanupDe
       oidcRecords: await store.deleteOidcRecords(db, ago(RETENTION.oidcRecords)),
       deviceCodes: await store.deleteDeviceCodes(db, ago(RETENTION.deviceCodes)),
       loginTokens: await store.deleteLoginTokens(db, ago(RETENTION.loginTokens)),
+      interactiveAuth: await store.deleteInteractiveAuth(db, ago(RETENTION.interactiveAuth)),
       tickets: await store.deleteTickets(db, ago(RETENTION.tickets)),
       accessTokens: await store.deleteAccessTokens(db, ago(RETENTION.accessTokens)),
       sealedSuccessors: await store.wipeSealedSuccessors(db, ago(RETENTION.sealedSuccessors)),

@@ -13,6 +13,8 @@ export const RETENTION = {
   tickets: DAY,
   /** login tokens of the legacy API: one that comes again still ends the session that it made */
   loginTokens: DAY,
+  /** passwords that the legacy API asked for and that did not come */
+  interactiveAuth: 0,
   /** access tokens after they expired or were superseded: revoking one still ends its session */
   accessTokens: DAY,
   /** refresh tokens after they were consumed */

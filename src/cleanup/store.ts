@@ -35,6 +35,10 @@ export function deleteLoginTokens(db: Knex, before: Date): Promise<number> {
   return inBatches(db, deleteWhere('login_tokens', 'hash', 'expires_at < ?'), [before])
 }
 
+export function deleteInteractiveAuth(db: Knex, before: Date): Promise<number> {
+  return inBatches(db, deleteWhere('interactive_auth', 'hash', 'expires_at < ?'), [before])
+}
+
 /** Counters of rate-limiter-flexible, which counts in milliseconds of the system's time. */
 export function deleteRateLimits(db: Knex, beforeMs: number): Promise<number> {
   return inBatches(db, deleteWhere('rate_limits', 'key', 'expire < ?'), [beforeMs])

@@ -40,13 +40,19 @@ function isStorable(document: unknown): boolean {
 
 /**
  * Reads a request's JSON object. A missing content type is taken for JSON, as older apps leave it out.
+ * @param mayBeEmpty whether no body at all stands for an object without members
  * @throws MatrixError `M_NOT_JSON`, `M_BAD_JSON` where it is no object or has text that nobody can store, `M_TOO_LARGE`
  */
-export async function readJson(ctx: Context): Promise<Record<string, unknown>> {
+export async function readJson(
+  ctx: Context,
+  { mayBeEmpty = false }: { mayBeEmpty?: boolean } = {},
+): Promise<Record<string, unknown>> {
   if (ctx.get('Content-Type') !== '' && ctx.is('json', '+json') === false) {
     throw new MatrixError(400, 'M_NOT_JSON', 'The body must be sent as application/json')
   }
-  const value = parse(await readBytes(ctx))
+  const bytes = await readBytes(ctx)
+  if (mayBeEmpty && bytes.length === 0) return {}
+  const value = parse(bytes)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new MatrixError(400, 'M_BAD_JSON', 'The body must be a JSON object')
   }

@@ -19,6 +19,7 @@ export type ErrCode =
   | 'M_UNRECOGNIZED'
   | 'M_USER_DEACTIVATED'
   | 'M_USER_LOCKED'
+  | 'M_WEAK_PASSWORD'
 
 /** An error of the client-server API with its status and, where the specification has more members, those. */
 export class MatrixError extends PosternError {

@@ -4,9 +4,16 @@ import type { Appservices } from '../appservices/appservices.ts'
 import type { FindAppserviceUser } from '../appservices/find-user.ts'
 import type { Clock } from '../clock.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
+import type { BrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { CheckPassword } from '../signin/password-check.ts'
 import type { PasswordSignIn } from '../signin/password-sign-in.ts'
 import type { Refresh } from '../tokens/refresh.ts'
+import type { Accounts } from '../users/accounts.ts'
+import type { Passwords } from '../users/passwords.ts'
+import { createCaller } from './account/caller.ts'
+import { createInteractiveAuth } from './account/interactive-auth.ts'
+import { addAccountApi } from './account/routes.ts'
 import { createAppserviceLogin } from './appservice-login.ts'
 import { createBearer } from './bearer.ts'
 import type { StartCompatSession } from './compat-session.ts'
@@ -30,6 +37,10 @@ export interface CompatDeps extends SsoDeps {
   facts: RequestFacts
   appservices: Appservices
   findAppserviceUser: FindAppserviceUser
+  checkPassword: CheckPassword
+  passwords: Passwords
+  browserSessions: BrowserSessions
+  accounts: Accounts
   serviceName: string
   serverName: string
 }
@@ -52,6 +63,18 @@ export function addCompatRoutes(router: Router, deps: CompatDeps): void {
   })
   router.post(clientPaths('login'), createLogin({ types, startCompatSession, facts }))
   router.post(clientPaths('refresh'), createRefreshRoute({ refresh: deps.refresh }))
-  addLogoutRoutes(router, { db, sessions, bearer: createBearer({ db, clock }) })
+  const bearer = createBearer({ db, clock })
+  addLogoutRoutes(router, { db, sessions, bearer })
+  addAccountApi(router, {
+    ...deps,
+    callerOf: createCaller({
+      db,
+      bearer,
+      appservices: deps.appservices,
+      passwords: passwordSignIn !== undefined,
+      accountUrl: deps.address.url('account'),
+    }),
+    interactively: createInteractiveAuth({ db, clock, checkPassword: deps.checkPassword, serverName }),
+  })
   addSsoRoutes(router, deps)
 }

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { type AuditActor, recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import type { QueuedDeletion } from '../homeserver/device-sync.ts'
-import { listLiveSessions, markEnded, type Session } from './store.ts'
+import { findLiveByDevice, listLiveSessions, markEnded, type Session } from './store.ts'
 
 /** Who ends a session, for the audit table. */
 export interface EndedBy {
@@ -69,8 +69,23 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
   }
 
   /** After the commit: tells the homeserver at once, so that its cached tokens die too. Never throws. */
-  async function settle(ended: readonly Ended[]): Promise<void> {
+  async function settle(ended: readonly Pick<Ended, 'deletion'>[]): Promise<void> {
     await deleteQueuedDevices(ended.flatMap((one) => (one.deletion ? [one.deletion] : [])))
+  }
+
+  /**
+   * Deletes a user's device in the caller's transaction and ends the session on it. A device that no session here
+   * holds is deleted too: the homeserver may have some that came from elsewhere. The caller settles the result.
+   */
+  async function endDeviceWithin(
+    trx: Knex,
+    userId: string,
+    deviceId: string,
+    by: EndedBy,
+  ): Promise<Pick<Ended, 'deletion'>> {
+    const session = await findLiveByDevice(trx, userId, deviceId)
+    const ended = session && (await endWithin(trx, session.id, 'signed_out', by))
+    return ended ?? { deletion: await queueDeviceDeletion(trx, { userId, deviceId }) }
   }
 
   /** Ends one session. Returns whether it was still live. */
@@ -96,7 +111,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
     return ended
   }
 
-  return { end, endWithin, endAllWithin, settle }
+  return { end, endWithin, endDeviceWithin, endAllWithin, settle }
 }
 
 export type Sessions = ReturnType<typeof createSessions>
