@@ -7,7 +7,9 @@ import { addConfigGenerate } from './config-generate.ts'
 import { createContext } from './context.ts'
 import { addDatabaseMigrate } from './database-migrate.ts'
 import { reportError } from './errors.ts'
+import { addImportCheck } from './import-check.ts'
 import { addImportConfigure } from './import-configure.ts'
+import { addImportRun } from './import-run.ts'
 import { addKeysList } from './keys-list.ts'
 import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
@@ -79,6 +81,8 @@ function createProgram(terminal: Terminal): Command {
   const synapse = program.command('import').description('move users over').command('synapse')
   synapse.description('move a Synapse over')
   addImportConfigure(synapse, context)
+  addImportCheck(synapse, context)
+  addImportRun(synapse, context)
   return program
 }
 

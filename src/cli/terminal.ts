@@ -10,6 +10,8 @@ export interface Terminal {
   print(line: string): void
   /** One line for the person who watches, not part of the output. */
   note(line: string): void
+  /** Writes where a line can be drawn over again; absent where nobody watches. */
+  draw?(text: string): void
   /** Asks for a secret without showing what is typed. */
   askSecret(question: string): Promise<string>
   /** Everything on standard input. */
@@ -22,6 +24,7 @@ export function systemTerminal(): Terminal {
     cwd: process.cwd(),
     print: (line) => void process.stdout.write(`${harmless(line)}\n`),
     note: (line) => void process.stderr.write(`${harmless(line)}\n`),
+    ...(process.stderr.isTTY ? { draw: (text: string) => void process.stderr.write(text) } : {}),
     askSecret,
     readInput: () => text(process.stdin),
   }

@@ -36,7 +36,7 @@ export async function startServer(
   { log, clock, readConfig }: { log: Logger; clock: Clock; readConfig: () => Promise<Config> },
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
-  const database = await openDatabase(config, { log })
+  const database = await openDatabase(config, { log, server: true })
   const closing: (() => Promise<unknown>)[] = [() => database.close()]
   const close = async () => {
     for (const step of closing.splice(0).reverse())

@@ -5,6 +5,7 @@ import { clientConfigOf } from './client-config.ts'
 import { openEmbedded } from './embedded/server.ts'
 import type { Log } from './log.ts'
 import { createPool } from './pool.ts'
+import { StorageError } from './storage-error.ts'
 
 /** An open database. */
 export interface Database {
@@ -19,14 +20,21 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** Opens the configured PostgreSQL, or the embedded one where `database.uri` is absent. */
+/** How a server shows itself among the connections of a database of one's own. */
+const SERVER_NAME = 'postern server'
+
+/**
+ * Opens the configured PostgreSQL, or the embedded one where `database.uri` is absent.
+ * @param server whether it is for a server, which others must be able to see
+ */
 export async function openDatabase(
   config: Pick<Config, 'database' | 'data_folder'>,
-  { log }: { log: Log },
+  { log, server: forServer = false }: { log: Log; server?: boolean },
 ): Promise<Database> {
   const { uri, max_connections } = config.database
   if (uri !== undefined) {
-    const clientConfig = clientConfigOf(uri)
+    const own = clientConfigOf(uri)
+    const clientConfig = forServer ? { ...own, application_name: SERVER_NAME } : own
     const knex = createPool(clientConfig, max_connections, log)
     return {
       knex,
@@ -56,4 +64,23 @@ export async function openDatabase(
  */
 export async function holdServerLock(database: Database): Promise<void> {
   await database.lockServer()
+}
+
+/**
+ * Throws a StorageError while a server uses the database. An embedded database is kept from servers until it is closed;
+ * in a database of one's own a server shows by its connections.
+ */
+export async function refuseBesideServers(database: Database): Promise<void> {
+  const { rows } = await database.knex.raw<{ rows: { count: number }[] }>(
+    'select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name = ?',
+    [SERVER_NAME],
+  )
+  const seen = !database.embedded && rows[0]?.count !== 0
+  const taken = seen || (await database.lockServer().then(() => false, isTaken))
+  if (taken) throw new StorageError('A postern server runs on this database: stop it first')
+}
+
+function isTaken(error: unknown): true {
+  if (error instanceof StorageError) return true
+  throw error
 }

@@ -1,0 +1,59 @@
+import type { ImportReport } from '../import/synapse/import.ts'
+import type { Terminal } from './terminal.ts'
+
+const HEADS = {
+  check: ['table', 'rows', 'to move', 'here already', 'set aside'],
+  'dry-run': ['table', 'rows', 'would move', 'here already', 'set aside'],
+  run: ['table', 'rows', 'moved', 'here already', 'set aside'],
+} as const
+
+/** Prints a report for people. */
+export function printReport({ print }: Pick<Terminal, 'print'>, report: ImportReport): void {
+  const { mode, counts, users, setAside, findings, seconds } = report
+  print(`Synapse ${report.serverName}, database ${report.database}`)
+  print('')
+  const rows = Object.entries(counts).map(([table, { read, moved, known, setAside: aside }]) =>
+    [table, read, moved, known, aside].map(String),
+  )
+  for (const row of [HEADS[mode], ...rows]) {
+    print(row.map((cell, column) => (column === 0 ? cell.padEnd(20) : cell.padStart(14))).join(''))
+  }
+  print('')
+  const kinds = [
+    `${users.withPassword} users with a password`,
+    `${users.withoutPassword} without`,
+    `${users.admins} administrators`,
+    `${users.locked} locked`,
+    `${users.suspended} suspended`,
+    `${users.deactivated} deactivated`,
+    `${users.guests} guests`,
+    `${users.appservice} of appservices`,
+  ]
+  print(`${kinds.join(', ')}.`)
+  if (setAside.length > 0) {
+    print('')
+    print('Set aside:')
+    for (const { table, reason, count, examples } of setAside) {
+      const more = count > examples.length ? ', …' : ''
+      print(`  ${table}: ${count} × ${reason} (${examples.map(short).join(', ')}${more})`)
+    }
+  }
+  if (findings.length > 0) print('')
+  for (const { level, message } of findings) print(`${level}: ${message}`)
+  print('')
+  print(closing(mode, seconds))
+}
+
+function closing(mode: ImportReport['mode'], seconds: number): string {
+  if (mode === 'run')
+    return `Moved in ${seconds} seconds. The rows that are set aside stand in the table import_set_aside.`
+  if (mode === 'dry-run')
+    return `Nothing was changed. The run takes about as long as this: ${seconds} seconds.`
+  // What is looked at is about half of the work.
+  return `Nothing was changed. The run takes about ${Math.max(1, Math.ceil(seconds * 2))} seconds.`
+}
+
+/** Keys come from strangers, and may be long. */
+function short(key: string): string {
+  return key.length > 80 ? `${key.slice(0, 79)}…` : key
+}
