@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { KeyError } from './error.ts'
 
 /**
@@ -14,11 +15,20 @@ export async function makeFolder(path: string, mode: number): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = await reasonOf(path, error as NodeJS.ErrnoException)
     throw new KeyError(
       path,
       `cannot be made (${code}); make the folder and let the service write to it`,
       error,
     )
   }
+}
+
+/** A recursive mkdir says ENOENT on a read-only disk: the parent folder says what is really wrong. */
+async function reasonOf(path: string, { code }: NodeJS.ErrnoException): Promise<string | undefined> {
+  if (code !== 'ENOENT') return code
+  return access(dirname(path), constants.W_OK).then(
+    () => code,
+    (parent: NodeJS.ErrnoException) => parent.code,
+  )
 }

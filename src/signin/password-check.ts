@@ -77,6 +77,8 @@ export function createPasswordCheck(deps: {
     attempt: PasswordAttempt,
     use: WithRightPassword<T>,
   ): Promise<PasswordChecked<T>> {
+    // In a flood the database must not be asked for people who cannot be served anyway (check 61).
+    passwords.assertRoom()
     const localpart = parseUserIdentifier(attempt.identifier, serverName)
     const counted = await limits.signIn.begin({ ip: attempt.ip, name: localpart ?? attempt.identifier })
     // A count that cannot be given back is only one attempt less; it must not undo or hide what happened.

@@ -1,7 +1,11 @@
 import { UnavailableError } from '../errors.ts'
 
 /** Runs password hashing with bounded concurrency and a bounded queue. */
-export type HashingQueue = <T>(work: () => Promise<T>) => Promise<T>
+export interface HashingQueue {
+  <T>(work: () => Promise<T>): Promise<T>
+  /** Throws UnavailableError where the queue would refuse at this moment: before anything is done in vain. */
+  assertRoom(): void
+}
 
 /**
  * Hashing takes a core and 19 MiB each: without a bound, a flood of sign-ins would take the memory and starve
@@ -13,11 +17,14 @@ export function createHashingQueue(maxConcurrent: number, maxQueue: number): Has
   const waiting: (() => void)[] = []
   let running = 0
 
-  return async (work) => {
+  function assertRoom(): void {
+    if (running < maxConcurrent || waiting.length < maxQueue) return
+    throw new UnavailableError('Too many people are signing in at this moment', { retryAfterSeconds: 2 })
+  }
+
+  async function hashInTurn<T>(work: () => Promise<T>): Promise<T> {
+    assertRoom()
     if (running >= maxConcurrent) {
-      if (waiting.length >= maxQueue) {
-        throw new UnavailableError('Too many people are signing in at this moment', { retryAfterSeconds: 2 })
-      }
       // Whoever finishes hands its place on, so `running` stays as it is.
       await new Promise<void>((resolve) => waiting.push(resolve))
     } else {
@@ -31,4 +38,6 @@ export function createHashingQueue(maxConcurrent: number, maxQueue: number): Has
       else running -= 1
     }
   }
+
+  return Object.assign(hashInTurn, { assertRoom })
 }

@@ -18,6 +18,8 @@ export type PasswordCheck =
 export interface Passwords {
   /** Whether people may sign in with a password at all. */
   readonly enabled: boolean
+  /** Throws UnavailableError where too many checks are waiting, before anything is done in vain. */
+  assertRoom(): void
   /**
    * Checks a password against a stored hash, or against nothing where the user or the password does not exist:
    * both take the same time. Throws UnavailableError where too many checks are waiting.
@@ -55,6 +57,7 @@ export function createPasswords({ db, config }: { db: Knex; config: PasswordsCon
 
   return {
     enabled: config.enabled,
+    assertRoom: queue.assertRoom,
 
     async check(password, stored) {
       if (Buffer.byteLength(password) > MAX_CHECKED_BYTES) return { ok: false }

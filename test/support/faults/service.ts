@@ -19,8 +19,12 @@ export interface ServiceOptions {
   databaseUri?: string
   /** Shared by replicas; a new one if absent. */
   folder?: string
+  /** Where the configuration file goes, where the folder cannot be written. */
+  configFolder?: string
   /** The public address where it is not the service's own, as behind a reverse proxy. */
   publicUrl?: string
+  /** Runs as this account. */
+  uid?: number
   /** Further sections of the configuration. */
   config?: Record<string, unknown>
 }
@@ -52,7 +56,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const folder = options.folder ?? (await makeFolder())
   const port = await freePort()
   const url = `http://localhost:${port}/`
-  const file = join(folder, `postern-${port}.yaml`)
+  const file = join(options.configFolder ?? folder, `postern-${port}.yaml`)
   await writeFile(
     file,
     stringify({
@@ -76,6 +80,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       cwd: folder,
       env: { PATH: process.env.PATH },
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     })
     for (const stream of [spawned.stdout, spawned.stderr]) {
       stream?.on('data', (chunk) => {

@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
+import { type App, makeApps, seenByHomeserver, step, total } from '../support/faults/apps.ts'
+import { makePeople, passwordSignIn } from '../support/faults/people.ts'
+import { createService, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
+
+const FLOOD = fileURLToPath(new URL('../support/faults/flood.ts', import.meta.url))
+
+let database: TestDatabase
+let homeserver: FakeHomeserver
+let service: Service
+let apps: App[]
+let people: string[]
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  homeserver = await startFakeHomeserver({ secret: SECRET })
+  const many = { points: 1_000_000, per_seconds: 60 }
+  service = await createService({
+    homeserver: homeserver.url,
+    databaseUri: database.uri,
+    config: { limits: { sign_in_per_address: many, sign_in_per_user: many } },
+  })
+  await service.start()
+  apps = await makeApps(database.knex, homeserver, 4)
+  people = await makePeople(database.knex, homeserver, 20)
+})
+afterAll(async () => {
+  await service?.stop()
+  await homeserver?.stop()
+  await database?.close()
+  await removeFolder(service.folder)
+})
+
+/** Megabytes that the service's own process holds. */
+async function memory(): Promise<number> {
+  const status = await readFile(`/proc/${service.child.pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024
+}
+
+function percentile(times: number[], part: number): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * part)] ?? Number.NaN
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T }> {
+  const before = performance.now()
+  const value = await work()
+  return { ms: performance.now() - before, value }
+}
+
+/** What the homeserver and the apps wait for, for so many milliseconds: 99 of 100 wait no longer than this. */
+async function measure(duration: number): Promise<{ look: number; refresh: number }> {
+  const looks: number[] = []
+  const refreshes: number[] = []
+  const until = performance.now() + duration
+  while (performance.now() < until) {
+    for (const app of apps) {
+      looks.push((await timed(() => seenByHomeserver(app.accessToken, service.url))).ms)
+      refreshes.push((await timed(() => step(app, service.url))).ms)
+    }
+  }
+  return { look: percentile(looks, 0.99), refresh: percentile(refreshes, 0.99) }
+}
+
+/** How many sign-ins a second this machine can do. */
+async function capacity(): Promise<number> {
+  const started = performance.now()
+  let done = 0
+  const worker = async () => {
+    while (performance.now() - started < 2000) {
+      if ((await passwordSignIn(service.url, people[done % people.length] ?? ''))?.status === 200) done++
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, worker))
+  return done / 2
+}
+
+interface Flooded {
+  statuses: Record<string, number>
+  /** Milliseconds. */
+  medianRefusal: number
+}
+
+/** Sign-ins from a process of its own, so that what it takes to send them is not taken for the service's slowness. */
+async function flood(perSecond: number, seconds: number): Promise<Flooded> {
+  const args = [FLOOD, service.url, String(perSecond), String(seconds), ...people]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  return JSON.parse(await text(child.stdout)) as Flooded
+}
+
+test('check 61: ten times more sign-ins than the machine can hash starve nobody', {
+  timeout: 90_000,
+}, async () => {
+  const perSecond = await capacity()
+  const before = await memory()
+  const quiet = await measure(3000)
+  const flooding = flood(perSecond * 10, 10)
+
+  const meanwhile = await measure(9000)
+  const { statuses, medianRefusal } = await flooding
+
+  expect(total(apps)).toMatchObject({ signedOut: [], turnedAway: 0 })
+  // The flood, the service, its database and this test share what cores there are: `npm run bench` measures better.
+  expect(meanwhile.look).toBeLessThan(Math.max(250, quiet.look * 10))
+  expect(meanwhile.refresh).toBeLessThan(Math.max(500, quiet.refresh * 10))
+  expect(Object.keys(statuses).toSorted()).toEqual(['200', '503'])
+  expect(statuses['503']).toBeGreaterThan(statuses['200'] ?? 0)
+  expect(medianRefusal).toBeLessThan(1000)
+  expect(await memory()).toBeLessThan(Math.max(300, before + 150))
+  expect((await passwordSignIn(service.url, people[0] ?? ''))?.status).toBe(200)
+})
