@@ -51,7 +51,7 @@ export async function createMachine(
 
 /** Stops at the first command that fails, as an operator would. */
 async function runShell(script: string, cwd: string, env: Record<string, string>): Promise<ShellResult> {
-  const child = spawn('bash', ['-e', '-u', '-o', 'pipefail', '-c', script], { cwd, env })
+  const child = spawn('bash', ['--norc', '-e', '-u', '-o', 'pipefail', '-c', script], { cwd, env })
   child.stdin.end()
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code: code as number, out, err }

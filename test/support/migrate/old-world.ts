@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,6 +6,7 @@ import { inject } from 'vitest'
 import { freePort } from '../postern.ts'
 import { startDocumentedProxy } from '../proxies.ts'
 import { runSynapse, type SynapseProcess } from '../synapse-process.ts'
+import { synapsePython } from '../synapse-python.ts'
 import { ageDatabase } from './by-hand.ts'
 import { type Guide, readGuide } from './guide.ts'
 import { createMachine, type Machine } from './machine.ts'
@@ -59,18 +61,27 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
       },
       stop: async () => running?.stop(),
     },
-    postern: posternUnit(opt, `http://127.0.0.1:${posternPort}/`),
+    postern: posternUnit(opt, Number(posternPort)),
     nginx: homeserver.unit,
   }
-  const machine = await createMachine(folder, { units, env: { PGURI: inject('testDatabase').serverUri } })
+  const env = {
+    PGURI: inject('testDatabase').serverUri,
+    POSTERN_HTTP__LISTENERS: `[{ host: 127.0.0.1, port: ${posternPort} }]`,
+  }
+  const machine = await createMachine(folder, { units, env })
+  const databaseName = `postern_test_${randomBytes(8).toString('hex')}`
   const posternUrl = `http://127.0.0.1:${auth}/`
   const guide = await readGuide('docs/migrate-from-synapse.md', {
     '/etc/matrix-synapse': synapse.etc,
     '/var/lib/matrix-synapse': synapse.data,
     '/opt/postern': opt,
+    '/opt/venvs/matrix-synapse/bin/python': await synapsePython(),
     '/usr/local/bin': machine.bin,
     'https://auth.example.org/': posternUrl,
     'https://matrix.example.org/': `${homeserver.url}/`,
+    // The test's PostgreSQL has other tenants, and another owner.
+    'configure --out': `configure --database-name ${databaseName} --out`,
+    'create database postern owner synapse_user': `create database ${databaseName} owner "${database.section.args.user}"`,
   })
   await units['matrix-synapse'].start()
   const people = await fillSynapse(synapse.url)
@@ -94,8 +105,9 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
       await units['matrix-synapse'].stop()
       await nginx.stop()
       await homeserver.close()
-      await machine.close()
       await database.close()
+      await machine.run(`psql -c 'drop database if exists ${databaseName} with (force)'`)
+      await machine.close()
       await rm(folder, { recursive: true, force: true })
     },
   }

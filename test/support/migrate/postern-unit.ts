@@ -19,9 +19,8 @@ export async function layOutPostern(folder: string): Promise<string> {
 
 /**
  * Postern as the unit in docs/install.md runs it. Starting waits until it is ready.
- * @param url where it listens, ending with a slash
  */
-export function posternUnit(opt: string, url: string): Required<Pick<Unit, 'start' | 'stop'>> {
+export function posternUnit(opt: string, port: number): Required<Pick<Unit, 'start' | 'stop'>> {
   const logFile = join(opt, 'postern.log')
   let child: ChildProcess | undefined
   return {
@@ -29,11 +28,14 @@ export function posternUnit(opt: string, url: string): Required<Pick<Unit, 'star
       const output = await open(logFile, 'a')
       child = spawn(process.execPath, ['src/main.ts', 'server'], {
         cwd: opt,
-        env: { PATH: process.env.PATH },
+        env: {
+          PATH: process.env.PATH,
+          POSTERN_HTTP__LISTENERS: `[{ host: 127.0.0.1, port: ${port} }]`,
+        },
         stdio: ['ignore', output.fd, output.fd],
       })
       await output.close()
-      await waitUntilReady(url, child, logFile)
+      await waitUntilReady(`http://127.0.0.1:${port}/ready`, child, logFile)
     },
     async stop() {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
@@ -47,7 +49,7 @@ export function posternUnit(opt: string, url: string): Required<Pick<Unit, 'star
 async function waitUntilReady(url: string, child: ChildProcess, logFile: string): Promise<void> {
   const deadline = Date.now() + 60_000
   for (;;) {
-    const ready = await fetch(`${url}ready`).then(
+    const ready = await fetch(url).then(
       (response) => response.ok,
       () => false,
     )

@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises'
+import { passwordLogin, whoami } from './matrix-api.ts'
+import type { OldWorld } from './old-world.ts'
+import { OLD_PASSWORD } from './people.ts'
+
+/** One row of the guide's table: what becomes of a kind of user. */
+export interface Kind {
+  who: string
+  arrivesAs: string
+  canSignIn: string
+  tokensWork: string
+}
+
+/** The kinds of the table, and who of the test's people is one. */
+const EXAMPLES: Record<string, string> = {
+  'with a password': 'alice',
+  administrator: 'root',
+  'without a password': 'nell',
+  suspended: 'susi',
+  'shadow-banned': 'shade',
+  locked: 'lotte',
+  deactivated: 'dora',
+  guest: 'guest',
+  'of an appservice': 'bridged',
+}
+
+/** The table as the guide has it; of each cell what stands before the explanation. */
+export async function documentedKinds(): Promise<Kind[]> {
+  const text = await readFile(new URL('../../../docs/migrate-from-synapse.md', import.meta.url), 'utf8')
+  const [, table = ''] = /^\| who \|.*\n\|[ -|]*\n((?:\|.*\n)+)/m.exec(text) ?? []
+  return table
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [, who = '', ...cells] = line.split('|').map((cell) => cell.trim())
+      const [arrivesAs = '', canSignIn = '', tokensWork = ''] = cells.map((cell) => cell.split(/[;:]/)[0])
+      return { who, arrivesAs, canSignIn, tokensWork }
+    })
+}
+
+/** The same table, as it is seen from outside after the switch. */
+export async function observedKinds(world: OldWorld): Promise<Kind[]> {
+  const { out } = await world.machine.run('postern user list --json')
+  const users = JSON.parse(out) as ListedUser[]
+  return Promise.all(
+    Object.entries(EXAMPLES).map(async ([who, name]) => {
+      const person = world.people[name]
+      if (!person) throw new Error(`There is no ${name}`)
+      const localpart = person.userId.slice(1).split(':')[0] ?? ''
+      const signIn = await passwordLogin(world.homeserver.url, localpart, OLD_PASSWORD)
+      const token = await whoami(world.synapse.url, person.accessToken)
+      return {
+        who,
+        arrivesAs: arrival(users.find((user) => user.localpart === localpart)),
+        canSignIn: answer(signIn.status),
+        tokensWork: answer(token.status),
+      }
+    }),
+  )
+}
+
+interface ListedUser {
+  localpart: string
+  locked_at: string | null
+  deactivated_at: string | null
+  admin: boolean
+}
+
+function arrival(user: ListedUser | undefined): string {
+  if (!user) return 'nothing'
+  const states = [
+    user.admin && 'administrator',
+    user.locked_at && 'locked',
+    user.deactivated_at && 'deactivated',
+  ]
+  return states.find((state) => typeof state === 'string') ?? 'user'
+}
+
+/** A token that gets a 5xx is held: apps ask again later and keep their keys. */
+function answer(status: number): string {
+  if (status === 200) return 'yes'
+  return status >= 500 ? 'held' : 'no'
+}
