@@ -33,10 +33,14 @@ function checksum(body: string): string {
   return out.padStart(6, '0')
 }
 
+/** A token's first part (`<prefix>_<30 base62>`) with the checksum that makes it whole. */
+export function withChecksum(body: string): string {
+  return `${body}_${checksum(body)}`
+}
+
 /** A new opaque token: `<prefix>_<30 base62>_<6 base62 of CRC-32>`, 178 bits of randomness. */
 export function newToken(prefix: TokenPrefix): string {
-  const body = `${prefix}_${randomBase62(RANDOM_LENGTH)}`
-  return `${body}_${checksum(body)}`
+  return withChecksum(`${prefix}_${randomBase62(RANDOM_LENGTH)}`)
 }
 
 /**

@@ -1,0 +1,81 @@
+import { connect, type Socket } from 'node:net'
+
+/** One client: what it asks next, and what it makes of the answer. */
+export interface Conversation {
+  /** A whole HTTP/1.1 request that keeps the connection alive. */
+  request(): string
+  /** Throws where the answer is not what the measurement is of. */
+  answer(status: number, body: string): void
+}
+
+/** A keep-alive connection that asks again as soon as it was answered. */
+export interface Client {
+  close(): void
+}
+
+const HEAD_END = '\r\n\r\n'
+
+/**
+ * Talks HTTP over a bare socket: an HTTP client would cost the load generator more than the request costs the
+ * server. Reads what our servers send: a status line and a Content-Length.
+ */
+export function talk(
+  port: number,
+  conversation: Conversation,
+  { onAnswer, onError }: { onAnswer: (milliseconds: number) => void; onError: (error: Error) => void },
+): Client {
+  let socket: Socket
+  let sent = 0
+  let received = ''
+  let closed = false
+
+  function fail(error: Error): void {
+    if (closed) return
+    closed = true
+    socket.destroy()
+    onError(error)
+  }
+
+  function ask(): void {
+    sent = performance.now()
+    socket.write(conversation.request(), 'latin1')
+  }
+
+  function read(chunk: string): void {
+    received = received === '' ? chunk : received + chunk
+    const head = received.indexOf(HEAD_END)
+    if (head === -1) return
+    const length = Number(/content-length: (\d+)/i.exec(received.slice(0, head))?.[1])
+    const end = head + HEAD_END.length + length
+    if (Number.isNaN(length)) return fail(new Error(`An answer without Content-Length:\n${received}`))
+    if (received.length < end) return
+    const answer = received
+    received = ''
+    onAnswer(performance.now() - sent)
+    try {
+      conversation.answer(Number(answer.slice(9, 12)), answer.slice(head + HEAD_END.length))
+    } catch (error) {
+      return fail(error as Error)
+    }
+    // A refusal may close the connection: the next request needs a new one.
+    if (!/^connection: close/im.test(answer.slice(0, head))) return ask()
+    socket.destroy()
+    open()
+  }
+
+  function open(): void {
+    if (closed) return
+    socket = connect(port, '127.0.0.1', ask).setEncoding('latin1').setNoDelay(true)
+    socket.on('data', read)
+    socket.on('error', fail)
+    socket.on('end', () => fail(new Error('The server closed the connection')))
+  }
+
+  open()
+  return {
+    close() {
+      closed = true
+      socket.destroy()
+    },
+  }
+}
