@@ -9,7 +9,7 @@ from nio import AsyncClient, AsyncClientConfig
 
 def attributes(response):
     """What of an answer, good or bad, a test looks at."""
-    names = ("user_id", "device_id", "access_token", "next_batch", "room_id", "event_id", "flows")
+    names = ("user_id", "device_id", "access_token", "next_batch", "room_id", "event_id", "flows", "session")
     seen = {name: getattr(response, name) for name in names if getattr(response, name, None) is not None}
     http = response.transport_response
     error = {"errcode": response.status_code, "soft_logout": response.soft_logout} if hasattr(response, "soft_logout") else {}

@@ -4,11 +4,12 @@ import { freePort } from '../support/free-port.ts'
 import { ACCOUNT_ROUTES, LOGIN_ROUTES, NEIGHBOURS, VERSIONS } from '../support/legacy-routes.ts'
 import { type ProxyName, type RunningProxy, startDocumentedProxy } from '../support/proxies.ts'
 
-// Both quoted and bare, as generators of registration files write them; and long.
-const AS_TOKENS = ['wfghWEGh3wgWHEf3478sHFWE', 'f'.repeat(128)]
+// Quoted and bare, with a remark, and long: as generators and people write them.
+const AS_TOKENS = ['wfghWEGh3wgWHEf3478sHFWE', 'f'.repeat(128), 'single-quoted_token.0']
 const REGISTRATIONS = [
   `id: bridge\nas_token: ${AS_TOKENS[0]}\nhs_token: notThisOne\nurl: null\n`,
   `id: "other"\nas_token: "${AS_TOKENS[1]}"\nhs_token: 'norThis'\n`,
+  `as_token: '${AS_TOKENS[2]}'   # made by hand\r\nid: third\r\n`,
 ]
 let synapse: Echo
 let postern: Echo
