@@ -11,6 +11,7 @@ import { addImportCheck } from './import-check.ts'
 import { addImportConfigure } from './import-configure.ts'
 import { addImportRun } from './import-run.ts'
 import { addKeysList } from './keys-list.ts'
+import { addKeysRotate } from './keys-rotate.ts'
 import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
 import type { Terminal } from './terminal.ts'
@@ -77,6 +78,7 @@ function createProgram(terminal: Terminal): Command {
 
   const keys = program.command('keys').description('look after the signing keys')
   addKeysList(keys, context)
+  addKeysRotate(keys, context)
 
   const synapse = program.command('import').description('move users over').command('synapse')
   synapse.description('move a Synapse over')

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { createFile } from './create-file.ts'
 import { KeyError } from './error.ts'
+import { stagesAt } from './stages.ts'
 
 const generate = promisify(generateKeyPair)
 
@@ -22,28 +23,47 @@ export type SigningKey = JWK & { kid: string; alg: Algorithm; use: 'sig'; kty: s
 export interface KeyFile {
   path: string
   key: SigningKey
+  /** When it begins to sign; absent where the file says nothing of it. */
+  signsFrom?: Date
+}
+
+/** The line before the PEM block that says when a key begins to sign (RFC 7468 §2 lets text stand there). */
+const SIGNS_FROM = /^Signs-From: (\S+)$/m
+
+/**
+ * The signing keys of a folder. For an algorithm with which none signs, one is made.
+ * @param now names new files
+ * @throws KeyError when a file is there and not usable
+ */
+export async function loadSigningKeys(folder: string, now: Date): Promise<KeyFile[]> {
+  const keys = await readSigningKeys(folder)
+  const missing = algorithmsWithout(keys, now)
+  if (missing.length === 0) return keys
+  for (const alg of missing) await createKey(folder, alg, now.toISOString().slice(0, 10))
+  // Read them back: another process may have been first.
+  return readSigningKeys(folder)
+}
+
+/** The algorithms with which no key signs at a time. */
+export function algorithmsWithout(keys: readonly KeyFile[], now: Date): Algorithm[] {
+  const signing = stagesAt(keys, now).filter(({ stage }) => stage === 'signing')
+  return (Object.keys(ALGORITHMS) as Algorithm[]).filter((alg) => signing.every(({ key }) => key.alg !== alg))
 }
 
 /**
- * The signing keys of a folder, by file name: the first of each algorithm signs, all of them are published. For an
- * algorithm without a key one is made.
- * @param today names new files, so that later keys come after them
- * @throws KeyError when a file is there and not usable
+ * Adds a key of each algorithm that signs from a time on.
+ * @throws KeyError when a file cannot be written
  */
-export async function loadSigningKeys(folder: string, today: Date): Promise<KeyFile[]> {
-  const keys = await readSigningKeys(folder)
-  const missing = (Object.keys(ALGORITHMS) as Algorithm[]).filter((alg) =>
-    keys.every(({ key }) => key.alg !== alg),
-  )
-  if (missing.length === 0) return keys
-  for (const alg of missing) {
-    const { privateKey } = await ALGORITHMS[alg]()
-    const name = `${today.toISOString().slice(0, 10)}-${alg.toLowerCase()}.pem`
-    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
-    await createFile(join(folder, name), pem.toString())
-  }
-  // Read them back: another process may have been first.
-  return readSigningKeys(folder)
+export async function addSigningKeys(folder: string, signsFrom: Date): Promise<void> {
+  const stamp = signsFrom.toISOString().replace(/[:.]/g, '-')
+  for (const alg of Object.keys(ALGORITHMS) as Algorithm[]) await createKey(folder, alg, stamp, signsFrom)
+}
+
+async function createKey(folder: string, alg: Algorithm, stamp: string, signsFrom?: Date): Promise<void> {
+  const { privateKey } = await ALGORITHMS[alg]()
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const head = signsFrom ? `Signs-From: ${signsFrom.toISOString()}\n` : ''
+  await createFile(join(folder, `${stamp}-${alg.toLowerCase()}.pem`), head + pem)
 }
 
 /**
@@ -76,7 +96,15 @@ async function readKey(path: string): Promise<KeyFile> {
     throw new KeyError(path, `is a key of a kind that is not used here; ${advice}`)
   }
   const jwk = object.export({ format: 'jwk' }) as JWK & { kty: string }
-  return { path, key: { ...jwk, kid: await calculateJwkThumbprint(jwk), alg, use: 'sig' } }
+  const written = SIGNS_FROM.exec(pem.toString('latin1'))?.[1]
+  const signsFrom = written === undefined ? undefined : new Date(written)
+  if (signsFrom && Number.isNaN(signsFrom.getTime()))
+    throw new KeyError(
+      path,
+      `says Signs-From: ${written}, which is no time; write one such as 2026-01-31T00:00:00Z`,
+    )
+  const key: SigningKey = { ...jwk, kid: await calculateJwkThumbprint(jwk), alg, use: 'sig' }
+  return { path, key, ...(signsFrom ? { signsFrom } : {}) }
 }
 
 function algorithmOf(key: KeyObject): Algorithm | undefined {

@@ -14,7 +14,7 @@ import { createUserGrant } from '../oauth/grants/user-grant.ts'
 import { addLogoutRoutes } from '../oauth/logout.ts'
 import { ownMetadata } from '../oauth/metadata.ts'
 import { createClientAuthentication } from '../oauth/provider/client-authentication.ts'
-import { selfTest } from '../oauth/provider/patches.ts'
+import { replaceSigningKeys, selfTest } from '../oauth/provider/patches.ts'
 import { createProvider } from '../oauth/provider/provider.ts'
 import { addOAuthRoutes } from '../oauth/routes.ts'
 import { checkedForm } from '../oauth/token-route.ts'
@@ -55,7 +55,7 @@ function registerGrants(provider: Provider, { config, clock }: AppDeps, services
 }
 
 async function createLibrary(deps: AppDeps, services: Services): Promise<Provider> {
-  const { config, secrets, clock, log } = deps
+  const { config, secrets, clock, log, reloads } = deps
   const { db, address, cookieKeys, browser, pages } = services
   const cookies = address.secure
     ? { interaction: '__Secure-postern_interaction', resume: '__Secure-postern_resume', secure: true }
@@ -80,7 +80,11 @@ async function createLibrary(deps: AppDeps, services: Services): Promise<Provide
       pages.failure(ctx, failure)
     },
   })
-  await selfTest(provider)
+  await selfTest(provider, secrets.signingKeys)
+  reloads.register('signing keys', async () => {
+    const keys = await secrets.readSigningKeys()
+    return () => replaceSigningKeys(provider, keys)
+  })
   provider.on('server_error', (ctx, error) => {
     ctx.state.serverError = error
     log.error({ err: error, requestId: ctx.state.requestId }, 'provider.failed')

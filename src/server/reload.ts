@@ -15,6 +15,8 @@ export interface ReloadedPart {
 }
 
 export interface Reloads {
+  /** Takes up one part again, as it is now, without reading the configuration: for what changes by itself. */
+  refresh(part: string): Promise<ReloadedPart>
   /** Lets a part take part in every reload from now on. */
   register(part: string, prepare: Prepare): void
   /** Reads everything anew. A reload that is asked for during another one begins after it. */
@@ -26,14 +28,24 @@ export interface Reloads {
  * typo in one must not keep, say, a new signing key out. A configuration that cannot be read reloads nothing.
  */
 export function createReloads({
+  config,
   readConfig,
   log,
 }: {
+  /** What the server was started with. */
+  config: Config
   readConfig: () => Promise<Config>
   log: Logger
 }): Reloads {
   const parts = new Map<string, Prepare>()
+  let current = config
   let last: Promise<unknown> = Promise.resolve()
+
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = last.then(work)
+    last = done
+    return done
+  }
 
   async function one(part: string, work: () => Promise<void>): Promise<ReloadedPart> {
     try {
@@ -46,16 +58,13 @@ export function createReloads({
   }
 
   async function run(): Promise<ReloadedPart[]> {
-    let config: Config | undefined
-    const read = await one('configuration', async () => {
-      config = await readConfig()
-    })
-    if (!config) return [read]
-    const results = [read]
-    for (const [part, prepare] of parts) {
-      const fresh = config
-      results.push(await one(part, async () => (await prepare(fresh))()))
-    }
+    const results = [
+      await one('configuration', async () => {
+        current = await readConfig()
+      }),
+    ]
+    if (results[0]?.fault !== undefined) return results
+    for (const [part, prepare] of parts) results.push(await one(part, async () => (await prepare(current))()))
     const refused = results.filter(({ fault }) => fault !== undefined).map(({ part }) => part)
     log.info({ parts: results.map(({ part }) => part), refused }, 'reload.done')
     return results
@@ -66,10 +75,15 @@ export function createReloads({
       if (parts.has(part)) throw new Error(`${part} is registered twice`)
       parts.set(part, prepare)
     },
-    reload() {
-      const done = last.then(run)
-      last = done
-      return done
-    },
+    refresh: (part) =>
+      inTurn(() =>
+        one(part, async () => {
+          const prepare = parts.get(part)
+          if (!prepare) throw new Error('Nobody registered this part')
+          const putInForce = await prepare(current)
+          putInForce()
+        }),
+      ),
+    reload: () => inTurn(run),
   }
 }

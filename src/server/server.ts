@@ -16,6 +16,7 @@ import { createReloads, type ReloadedPart } from './reload.ts'
 
 const DRAIN_MS = 20_000
 const FLUSH_MS = 5000
+const KEYS_REFRESH_MS = 60_000
 
 export interface RunningServer {
   app: App
@@ -54,7 +55,7 @@ export async function startServer(
       endpoint && secret
         ? createHomeserver({ endpoint, secret, timeoutSeconds, fetch })
         : createNoHomeserver()
-    const reloads = createReloads({ readConfig, log })
+    const reloads = createReloads({ config, readConfig, log })
     reloads.register('log level', async (fresh) => () => {
       log.level = fresh.log.level
     })
@@ -65,6 +66,9 @@ export async function startServer(
       clearInterval(flushing)
       await app.activity.flush()
     })
+    // Keys change their stage with time, and other replicas' operators put new ones into the shared folder.
+    const refreshing = setInterval(() => void reloads.refresh('signing keys'), KEYS_REFRESH_MS)
+    closing.push(async () => clearInterval(refreshing))
     await jobs.work({
       ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
       cleanup: app.cleanUp,

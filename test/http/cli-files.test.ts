@@ -146,7 +146,7 @@ describe('config generate', () => {
 })
 
 describe('keys list', () => {
-  test('shows the keys that sign and those that are only published', async () => {
+  test('shows the keys that sign and those that are only published, with their stages', async () => {
     expect((await postern(['keys', 'list'])).err).toContain('There are no signing keys yet')
     const config = await loadConfig({ env: {}, cwd: folder })
     const { signingKeys } = await loadSecrets(config, { now: () => new Date('2026-03-04') })
@@ -156,9 +156,9 @@ describe('keys list', () => {
     expect(code).toBe(0)
     const [es256, rs256] = signingKeys.map(({ kid }) => kid)
     expect(out.split('\n')).toEqual([
-      `${es256} ES256 2026-03-04-es256.pem signs`,
-      `${rs256} RS256 2026-03-04-rs256.pem signs`,
-      `${rs256} RS256 2027.pem published`,
+      `${es256} ES256 2026-03-04-es256.pem signing`,
+      `${rs256} RS256 2026-03-04-rs256.pem signing`,
+      `${rs256} RS256 2027.pem retired`,
     ])
     expect(JSON.parse((await postern(['keys', 'list', '--json'])).out)).toHaveLength(3)
     expect(out + (await postern(['keys', 'list', '--json'])).out).not.toContain('"d"')

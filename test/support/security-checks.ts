@@ -74,7 +74,7 @@ export const securityChecks: Record<number, { request: string; expect: string; l
   46: { request: 'userinfo with other tokens, or in the address', expect: '401 or 400' },
   47: { request: 'logout: bad redirect, no hint, tampered hint, GET', expect: 'no redirect, nothing ended' },
   48: { request: 'back-channel logout tokens', expect: '400', later: 'upstream providers' },
-  49: { request: 'the key set', expect: 'public, unique kid, alg and use' },
+  49: { request: 'the key set; rotation', expect: 'public, unique kid, alg and use; new before first use' },
   50: { request: 'id_tokens', expect: 'algorithm as registered, right claims' },
   51: { request: 'forged Host and forwarded headers', expect: 'change nothing' },
   52: { request: 'X-Forwarded-For from an untrusted peer', expect: 'ignored' },

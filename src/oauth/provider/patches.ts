@@ -1,6 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
+import type { JWK } from 'jose'
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
+import renderJwks from 'oidc-provider/lib/actions/jwks.js'
+import initializeKeystore from 'oidc-provider/lib/helpers/initialize_keystore.js'
 import { hashSecret } from '../../tokens/format.ts'
 import { redirectUriMatches } from '../redirect-uris.ts'
 import { API_SCOPE, DEVICE_SCOPE_PREFIX, isIgnoredScope, UNSTABLE_DEVICE_SCOPE_PREFIX } from '../scopes.ts'
@@ -119,8 +122,16 @@ function patchSession(
   Session.prototype.resetIdentifier = () => {}
 }
 
+/**
+ * Puts other keys in place of those that the provider signs with and publishes, without a restart: the library has no
+ * way of its own, but reads them from one place at each use. What is being signed meanwhile keeps its key.
+ */
+export function replaceSigningKeys(provider: Provider, keys: JWK[]): void {
+  initializeKeystore.call(provider, { keys })
+}
+
 /** Tries each patch once. Throws LibraryPatchError when the library no longer behaves as the patches expect. */
-export async function selfTest(provider: Provider): Promise<void> {
+export async function selfTest(provider: Provider, keys: JWK[]): Promise<void> {
   const library = provider as unknown as {
     OIDCContext: new (ctx: object) => { params: object; requestParamOIDCScopes: Set<string> }
     Client: new (
@@ -148,4 +159,16 @@ export async function selfTest(provider: Provider): Promise<void> {
   ) {
     throw new LibraryPatchError('Redirect URIs are not matched by our rule')
   }
+
+  replaceSigningKeys(provider, keys.slice(0, 1))
+  const one = publishedKeys(provider)
+  replaceSigningKeys(provider, keys)
+  if (one.length !== 1 || publishedKeys(provider).length !== keys.length)
+    throw new LibraryPatchError('Signing keys cannot be replaced')
+}
+
+function publishedKeys(provider: Provider): unknown[] {
+  const ctx: Parameters<typeof renderJwks>[0] = { oidc: { provider } }
+  renderJwks(ctx)
+  return ctx.body?.keys ?? []
 }
