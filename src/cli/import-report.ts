@@ -9,7 +9,7 @@ const HEADS = {
 
 /** Prints a report for people. */
 export function printReport({ print }: Pick<Terminal, 'print'>, report: ImportReport): void {
-  const { mode, counts, users, setAside, findings, seconds } = report
+  const { mode, counts, users, setAside, findings } = report
   print(`Synapse ${report.serverName}, database ${report.database}`)
   print('')
   const rows = Object.entries(counts).map(([table, { read, moved, known, setAside: aside }]) =>
@@ -41,16 +41,12 @@ export function printReport({ print }: Pick<Terminal, 'print'>, report: ImportRe
   if (findings.length > 0) print('')
   for (const { level, message } of findings) print(`${level}: ${message}`)
   print('')
-  print(closing(mode, seconds))
+  print(closing(report))
 }
 
-function closing(mode: ImportReport['mode'], seconds: number): string {
-  if (mode === 'run')
-    return `Moved in ${seconds} seconds. The rows that are set aside stand in the table import_set_aside.`
-  if (mode === 'dry-run')
-    return `Nothing was changed. The run takes about as long as this: ${seconds} seconds.`
-  // What is looked at is about half of the work.
-  return `Nothing was changed. The run takes about ${Math.max(1, Math.ceil(seconds * 2))} seconds.`
+function closing({ mode, seconds, estimatedSeconds }: ImportReport): string {
+  if (mode !== 'run') return `Nothing was changed. A run takes about ${estimatedSeconds} s.`
+  return `Moved in ${seconds} s. The rows that are set aside stand in the table import_set_aside.`
 }
 
 /** Keys come from strangers, and may be long. */

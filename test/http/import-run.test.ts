@@ -253,11 +253,7 @@ describe.each(ENGINES)('a Synapse on %s', (engine) => {
         key('users', 'nobody', 'is not a user ID'),
         key('users', '@phpbb:localhost.test', 'its password is not a bcrypt hash: moved without a password'),
         key('user_threepids', 'email ghost@mail.example.test', noUser),
-        key(
-          'user_threepids',
-          'email ALICE@mail.example.test',
-          'another row has this address in other letters',
-        ),
+        key('user_threepids', 'email ALICE@mail.example.test', 'the address is taken already'),
         key('user_external_ids', 'oauth-delegated 01ABC', 'is left from an authentication service of before'),
         key('devices', '@ghost:localhost.test GHOST', noUser),
         key('access_tokens', '13', 'an administrator made it to act as another user'),

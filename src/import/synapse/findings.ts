@@ -1,4 +1,5 @@
 import type { Config } from '../../config/index.ts'
+import { findObsolete } from './configure/obsolete.ts'
 import type { HomeserverConfig } from './homeserver-config.ts'
 import type { Moved } from './move/move.ts'
 import type { SynapseSource } from './source/source.ts'
@@ -49,6 +50,11 @@ export function findInConfiguration(homeserver: HomeserverConfig, config: Config
   }
   if (matrix.endpoint === undefined)
     found.push(warning('endpoint', 'matrix.endpoint is not set: set it before the switch'))
+  for (const { path, why, refused } of findObsolete(homeserver.content)) {
+    const end = refused ? 'Synapse does not start with it beside Postern.' : 'It does nothing any more.'
+    const message = `homeserver.yaml: take ${path.join('.')} out before the switch. ${why} ${end}`
+    found.push(warning('homeserver_yaml', message))
+  }
   return found
 }
 

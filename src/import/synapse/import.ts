@@ -37,7 +37,9 @@ export interface ImportReport {
   counts: Moved['counts']
   users: Moved['kinds']
   setAside: Moved['setAside']
+  /** How long it took, and about how long a run takes. */
   seconds: number
+  estimatedSeconds: number
 }
 
 /**
@@ -58,6 +60,10 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
     const fix = 'stop it first, so that no change is lost; a dry run works beside it'
     throw new ImportRefusedError(`Synapse seems to be running (${running.join(', ')}): ${fix}`)
   }
+  if (running.length > 0) {
+    const message = `Synapse seems to be running (${running.join(', ')}): stop it before the run`
+    findings.push({ level: 'warning', code: 'running', message })
+  }
   const appservices = await readAppservices(homeserver)
   for (const message of appservices.problems) findings.push({ level: 'warning', code: 'appservice', message })
   const rules = {
@@ -74,6 +80,7 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
   try {
     const moveMode = { check: 'look', 'dry-run': 'rollback', run: 'commit' } as const
     const moved = await moveSynapse({ client, source, rules, progress, mode: moveMode[mode] })
+    const seconds = Math.round(performance.now() - started) / 1000
     return {
       mode,
       serverName: homeserver.serverName,
@@ -82,7 +89,9 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
       counts: moved.counts,
       users: moved.kinds,
       setAside: moved.setAside,
-      seconds: Math.round(performance.now() - started) / 1000,
+      seconds,
+      // What a check leaves out, writing, is about half of the work.
+      estimatedSeconds: Math.ceil(mode === 'check' ? seconds * 2 : seconds),
     }
   } finally {
     await client.end().catch(() => undefined)

@@ -2,6 +2,8 @@ import type { Client } from 'pg'
 
 /** Why a row that belongs to a user cannot go with that user. */
 export const NO_USER = 'there is no such user, or it is set aside itself'
+/** Two addresses that differ in case are one here. */
+const TAKEN = 'the address is taken already'
 export const DEACTIVATED = 'the user is deactivated'
 
 /**
@@ -16,10 +18,10 @@ export async function resolveAddresses(client: Client): Promise<void> {
                 when m.deactivated then '${DEACTIVATED}'
                 when t.address !~ '^[^[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$' or length(t.address) > 254
                   then 'is not an e-mail address'
-                when e.user_id <> m.id then 'another user has this address here'
+                when e.user_id <> m.id then '${TAKEN}'
                 when row_number() over (partition by lower(t.address) order by m.id is null, m.deactivated,
                                         t.added_at nulls last, t.user_id) > 1
-                  then 'another row has this address in other letters'
+                  then '${TAKEN}'
            end as problem
       from synapse_user_threepids t
       left join moved_users m on m.user_id = t.user_id
