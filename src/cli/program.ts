@@ -14,6 +14,7 @@ import { addKeysList } from './keys-list.ts'
 import { addKeysRotate } from './keys-rotate.ts'
 import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
+import { addSessionIssue } from './session-issue.ts'
 import type { Terminal } from './terminal.ts'
 import { addUserAdd } from './user-add.ts'
 import { addUserDeactivate } from './user-deactivate.ts'
@@ -71,6 +72,9 @@ function createProgram(terminal: Terminal): Command {
   addUserReactivate(user, context)
   addUserList(user, context)
   addUserSessions(user, context)
+
+  const session = program.command('session').description('look after the sessions of apps')
+  addSessionIssue(session, context)
 
   const client = program.command('client').description('look after the OAuth clients')
   addClientList(client, context)

@@ -1,13 +1,13 @@
 import type { Knex } from 'knex'
-import { systemClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import type { StartCompatSession } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
 import { PosternError } from '../errors.ts'
 import { createHomeserver } from '../homeserver/client.ts'
-import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { createNoHomeserver } from '../homeserver/no-homeserver.ts'
 import { createJobs } from '../jobs/jobs.ts'
+import { createSessionServices } from '../server/session-services.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
-import { createSessions } from '../sessions/sessions.ts'
 import type { Database } from '../storage/connection.ts'
 import { type Accounts, createAccounts } from '../users/accounts.ts'
 import { type AddUser, createAddUser } from '../users/add-user.ts'
@@ -26,6 +26,8 @@ export const OPERATOR: By = { actor: 'operator' }
 export interface Users {
   accounts: Accounts
   add: AddUser['add']
+  startCompatSession: StartCompatSession
+  clock: Clock
 }
 
 /** Opens everything that changing users takes, for one command. */
@@ -51,16 +53,12 @@ function createUsers(config: Config, db: Knex, jobs: ReturnType<typeof createJob
       ? createHomeserver({ endpoint, secret, timeoutSeconds: request_timeout, fetch })
       : createNoHomeserver()
   const passwords = createPasswords({ db, config: config.passwords })
-  const devices = { knex: db, homeserver, log: commandLog(), jobs }
-  const sessions = createSessions({
-    db,
-    clock,
-    queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
-    deleteQueuedDevices: (deletions) => deleteQueuedDevices(devices, deletions),
-  })
+  const deps = { config, db, homeserver, jobs, clock, log: commandLog() }
+  const { sessions, startCompatSession } = createSessionServices(deps)
   const browserSessions = createBrowserSessions({ db, clock })
   const { add } = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: server_name })
-  return { accounts: createAccounts({ db, clock, passwords, jobs, sessions, browserSessions }), add }
+  const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
+  return { accounts, add, startCompatSession, clock }
 }
 
 /** The user of a name (`alice` or `@alice:example.org`). Throws `unknown_user`. */

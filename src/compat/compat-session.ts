@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { randomDeviceId } from '../oauth/device-id.ts'
+import type { SessionActor } from '../sessions/sessions.ts'
 import type { StartSession } from '../sessions/start.ts'
 import { newToken } from '../tokens/format.ts'
 import type { User } from '../users/store.ts'
@@ -17,6 +18,8 @@ export interface CompatSessionRequest {
   browserSessionId?: string | null
   ip: string | null
   userAgent: string | null
+  /** See `SessionStart.by`. */
+  by?: SessionActor
   /** See `SessionStart.consume`. */
   consume: (trx: Knex, sessionId: string) => Promise<void>
 }
@@ -60,6 +63,7 @@ export function createCompatSessions(deps: {
       accessToken,
       accessTokenTtl: request.withRefresh ? accessTokenTtl : null,
       refreshToken,
+      by: request.by,
       consume: request.consume,
     })
     return {

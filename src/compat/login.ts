@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import { isDeviceId } from '../oauth/device-id.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
+import type { SessionActor } from '../sessions/sessions.ts'
 import type { User } from '../users/store.ts'
 import { checkMembers, optional, readJson } from './body.ts'
 import type { StartCompatSession } from './compat-session.ts'
@@ -12,6 +13,8 @@ import { MatrixError } from './matrix-error.ts'
 export interface LoggedIn {
   user: User
   browserSessionId?: string | null
+  /** See `SessionStart.by`. */
+  by?: SessionActor
   /** See `SessionStart.consume`. */
   consume: (trx: Knex, sessionId: string) => Promise<void>
 }
@@ -53,7 +56,7 @@ export function createLogin({
     if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
     // Before the password is looked at: what cannot succeed must not cost an attempt.
     const deviceId = checkedDeviceId(asked.device_id)
-    const { user, browserSessionId, consume } = await type(ctx, body)
+    const { user, browserSessionId, by, consume } = await type(ctx, body)
     const displayName = [...(asked.initial_device_display_name ?? '').trim()]
       .slice(0, MAX_DISPLAY_NAME)
       .join('')
@@ -66,6 +69,7 @@ export function createLogin({
       browserSessionId: browserSessionId ?? null,
       ip: facts.ip(ctx),
       userAgent: facts.userAgent(ctx),
+      ...(by ? { by } : {}),
       consume,
     })
   }

@@ -2,11 +2,8 @@ import type { Logger } from 'pino'
 import { createAppservices } from '../appservices/appservices.ts'
 import { createFindAppserviceUser } from '../appservices/find-user.ts'
 import type { Clock } from '../clock.ts'
-import { createCompatSessions } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
-import { deleteQueuedDevices, guardNewDevice, queueDeviceDeletion } from '../homeserver/device-sync.ts'
-import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Secrets } from '../keys/index.ts'
 import { createLimits } from '../limits/limits.ts'
@@ -15,8 +12,6 @@ import { createActivity } from '../oauth/introspection/activity.ts'
 import { createLookupBatch } from '../oauth/introspection/batch.ts'
 import { createIntrospector } from '../oauth/introspection/introspector.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
-import { createSessions } from '../sessions/sessions.ts'
-import { createSessionStarter } from '../sessions/start.ts'
 import { createFirstAdmin } from '../setup/first-admin.ts'
 import { createBrowser } from '../signin/browser.ts'
 import { createRequireSignIn } from '../signin/login-routes.ts'
@@ -34,6 +29,7 @@ import { createCsrf } from './csrf.ts'
 import { createPages } from './pages.ts'
 import { publicAddress } from './public-address.ts'
 import type { Reloads } from './reload.ts'
+import { createSessionServices } from './session-services.ts'
 
 export interface AppDeps {
   config: Config
@@ -54,29 +50,8 @@ export function createServices(deps: AppDeps) {
   const address = publicAddress(config.http.public_url)
   const serverName = config.matrix.server_name
 
-  const homeserverDeps = { knex: db, homeserver, clock, log }
-  const sessions = createSessions({
-    db,
-    clock,
-    queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
-    deleteQueuedDevices: (deletions) => deleteQueuedDevices({ ...homeserverDeps, jobs }, deletions),
-  })
-  const startSession = createSessionStarter({
-    db,
-    clock,
-    sessions,
-    absoluteLimit: config.sessions.absolute_limit,
-    provisionUser: (user) => provisionUser(homeserverDeps, user),
-    upsertDevice: (localpart, deviceId, displayName) =>
-      homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
-    guardDevice: async (device) =>
-      homeserver.configured ? guardNewDevice(jobs, db, device) : async () => undefined,
-  })
-  const startCompatSession = createCompatSessions({
-    startSession,
-    serverName,
-    accessTokenTtl: config.tokens.access_token_ttl,
-  })
+  const sessionServices = createSessionServices({ config, db, homeserver, jobs, clock, log })
+  const { sessions, startSession, startCompatSession } = sessionServices
   const refresh = createRefresh({
     db,
     clock,

@@ -4,8 +4,8 @@ import type { Clock } from '../clock.ts'
 import type { QueuedDeletion } from '../homeserver/device-sync.ts'
 import { findLiveByDevice, listLiveSessions, markEnded, type Session } from './store.ts'
 
-/** Who ends a session, for the audit table. */
-export interface EndedBy {
+/** Who ends or starts a session, for the audit table. */
+export interface SessionActor {
   actor: AuditActor
   actorUserId?: string | undefined
   ip?: string | undefined
@@ -47,7 +47,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
     trx: Knex,
     id: string,
     reason: EndReason,
-    by: EndedBy,
+    by: SessionActor,
   ): Promise<Ended | undefined> {
     const now = clock.now()
     const session = await markEnded(trx, id, reason, now)
@@ -81,7 +81,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
     trx: Knex,
     userId: string,
     deviceId: string,
-    by: EndedBy,
+    by: SessionActor,
   ): Promise<Pick<Ended, 'deletion'>> {
     const session = await findLiveByDevice(trx, userId, deviceId)
     const ended = session && (await endWithin(trx, session.id, 'signed_out', by))
@@ -89,7 +89,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
   }
 
   /** Ends one session. Returns whether it was still live. */
-  async function end(id: string, reason: EndReason, by: EndedBy): Promise<boolean> {
+  async function end(id: string, reason: EndReason, by: SessionActor): Promise<boolean> {
     const ended = await db.transaction((trx) => endWithin(trx, id, reason, by))
     if (ended) await settle([ended])
     return ended !== undefined
@@ -100,7 +100,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
     trx: Knex,
     userId: string,
     reason: EndReason,
-    by: EndedBy,
+    by: SessionActor,
     keep: (session: Session) => boolean = () => false,
   ): Promise<Ended[]> {
     const ended: Ended[] = []

@@ -7,7 +7,7 @@ import { newId } from '../ids.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { insertTokens } from '../tokens/store.ts'
 import { lockUserRow, type User } from '../users/store.ts'
-import type { Sessions } from './sessions.ts'
+import type { SessionActor, Sessions } from './sessions.ts'
 import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
 
 /** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
@@ -28,6 +28,8 @@ export interface SessionStart {
   /** Seconds; null for a token that never expires. */
   accessTokenTtl: number | null
   refreshToken: string | null
+  /** Who starts it, for the audit table, where it is not the user or, without one, the client. */
+  by?: SessionActor | undefined
   /**
    * Consumes what the session is made from (a code, a ticket) by one conditional UPDATE in the same transaction.
    * @throws when it has been consumed already, so that nothing of the session stands
@@ -70,6 +72,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
   async function insert(trx: Knex, start: SessionStart, id: string): Promise<void> {
     const now = clock.now()
     const userId = start.user?.id ?? null
+    const by = start.by ?? (userId ? { actor: 'user', actorUserId: userId } : { actor: 'client' })
     if (userId) {
       // Held until the commit, so that a deactivation beside this sign-in finds the session and ends it.
       const present = await lockUserRow(trx, userId, 'share')
@@ -78,7 +81,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     if (userId && start.deviceId) {
       const older = await findLiveByDeviceForUpdate(trx, userId, start.deviceId)
       // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.
-      if (older) await sessions.endWithin(trx, older.id, 'replaced', { actor: 'user', actorUserId: userId })
+      if (older) await sessions.endWithin(trx, older.id, 'replaced', by)
     }
     await insertSession(trx, {
       id,
@@ -104,7 +107,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     })
     await recordAudit(trx, now, {
       event: 'session.started',
-      actor: userId ? 'user' : 'client',
+      actor: by.actor,
       userId: userId ?? undefined,
       sessionId: id,
       clientId: start.clientId ?? undefined,

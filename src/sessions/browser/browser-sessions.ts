@@ -10,7 +10,7 @@ import * as store from './store.ts'
 type BrowserSession = store.BrowserSession
 
 /** Who ends a browser session, for the audit table. */
-export interface EndedBy {
+export interface SessionActor {
   actor: AuditActor
   actorUserId?: string | undefined
   ip?: string | undefined
@@ -47,9 +47,9 @@ export interface BrowserSessions {
    */
   reauthenticate(db: Knex, cookie: string): Promise<StartedBrowserSession | undefined>
   /** Ends one session. Returns whether it was still live. */
-  end(id: string, by: EndedBy): Promise<boolean>
+  end(id: string, by: SessionActor): Promise<boolean>
   /** Ends a user's sessions, except one, in the caller's transaction. Returns how many. */
-  endOthers(trx: Knex, userId: string, exceptId: string | undefined, by: EndedBy): Promise<number>
+  endOthers(trx: Knex, userId: string, exceptId: string | undefined, by: SessionActor): Promise<number>
   /** A live session by its ID. */
   get(id: string): Promise<BrowserSession | undefined>
   /** A user's live sessions, the most recently active first. */
@@ -66,7 +66,7 @@ const MAX_USER_AGENT = 256
 export function createBrowserSessions({ db, clock }: { db: Knex; clock: Clock }): BrowserSessions {
   const newCookie = () => randomBytes(32).toString('base64url')
 
-  async function recordEnd(trx: Knex, session: BrowserSession, at: Date, by: EndedBy): Promise<void> {
+  async function recordEnd(trx: Knex, session: BrowserSession, at: Date, by: SessionActor): Promise<void> {
     await recordAudit(trx, at, {
       event: 'browser_session.ended',
       actor: by.actor,
