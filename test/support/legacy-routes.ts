@@ -52,3 +52,11 @@ export const NEIGHBOURS: Row[] = [
   ['GET', '/sync?timeout=30000', 'synapse'],
   ['POST', '/user/@a:b/openid/request_token', 'synapse'],
 ]
+
+/** What is Synapse's own business, spelled so that a tidied-up address looks public. */
+export const INSIDE = ['/_synapse/mas/query_user', '/_synapse/admin/v1/rooms'].flatMap((path) =>
+  ['/..', '/%2e%2e', '%2F..', '/.%2E'].flatMap((up) => {
+    const root = up.repeat(path.split('/').length - 1)
+    return [`${path}${root}/_matrix/x`, `${path}${root}/_synapse/client/x`, `/${path}`, `/_matrix/..${path}`]
+  }),
+)

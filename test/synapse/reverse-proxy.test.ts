@@ -1,7 +1,9 @@
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Echo, type Echoed, startEcho } from '../support/echo.ts'
 import { freePort } from '../support/free-port.ts'
-import { ACCOUNT_ROUTES, LOGIN_ROUTES, NEIGHBOURS, VERSIONS } from '../support/legacy-routes.ts'
+import { ACCOUNT_ROUTES, INSIDE, LOGIN_ROUTES, NEIGHBOURS, VERSIONS } from '../support/legacy-routes.ts'
 import { type ProxyName, type RunningProxy, startDocumentedProxy } from '../support/proxies.ts'
 
 // Quoted and bare, with a remark, and long: as generators and people write them.
@@ -11,6 +13,17 @@ const REGISTRATIONS = [
   `id: "other"\nas_token: "${AS_TOKENS[1]}"\nhs_token: 'norThis'\n`,
   `as_token: '${AS_TOKENS[2]}'   # made by hand\r\nid: third\r\n`,
 ]
+/** A request whose path nobody has tidied up. */
+function sendRaw(origin: string, path: string): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    request(origin, { path }, async (response) =>
+      resolve({ status: response.statusCode, body: await text(response) }),
+    )
+      .once('error', reject)
+      .end()
+  })
+}
+
 let synapse: Echo
 let postern: Echo
 
@@ -138,6 +151,14 @@ describe.each<ProxyName>(['nginx', 'caddy'])('the documented %s', (name) => {
       const response = await fetch(`${at.matrix}/${path}`)
       expect(response.status, path).toBe(404)
       expect(response.headers.get('x-echo'), path).toBeNull()
+    }
+  })
+
+  test('lets no spelling of an address reach what is kept inside', async () => {
+    for (const path of INSIDE) {
+      const { status, body } = await sendRaw(at.matrix, path)
+      expect([400, 404], path).toContain(status)
+      expect(body, path).not.toContain('"url"')
     }
   })
 
