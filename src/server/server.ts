@@ -14,7 +14,6 @@ import { type App, createApp } from './app.ts'
 import { type Listening, listen } from './listen.ts'
 import { createReloads, type ReloadedPart } from './reload.ts'
 
-const DRAIN_MS = 20_000
 const FLUSH_MS = 5000
 const KEYS_REFRESH_MS = 60_000
 
@@ -77,7 +76,7 @@ export async function startServer(
 
     const listeners: Listening[] = []
     for (const where of config.http.listeners) listeners.push(await listen(where, app.handler))
-    closing.push(() => Promise.all(listeners.map((one) => one.close(DRAIN_MS))))
+    closing.push(() => Promise.all(listeners.map((one) => one.close(config.http.drain_limit * 1000))))
     // Last of all, so that nobody reloads what is only half there.
     const answering = await answerServerRequests(database.clientConfig, { log, reload: reloads.reload })
     closing.push(() => answering.close())

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrl, count, network, text } from '../kinds.ts'
+import { baseUrl, count, network, seconds, text } from '../kinds.ts'
 
 const listener = z
   .strictObject({
@@ -33,6 +33,11 @@ export const httpSection = z
       description:
         'The networks of your reverse proxies. Only from them are `X-Forwarded-For` and its kin believed.',
     }),
+    drain_limit: seconds(1, 600)
+      .default(20)
+      .describe(
+        'How long a stop waits for requests that are being answered, before it cuts them off. Let whatever stops the service wait a little longer.',
+      ),
   })
   .prefault({})
   .describe('How the service is reached.')
