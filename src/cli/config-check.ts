@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { loadRules } from '../policy/load.ts'
 import type { Context } from './context.ts'
 
 export function addConfigCheck(parent: Command, { terminal, config }: Context): void {
@@ -6,11 +7,13 @@ export function addConfigCheck(parent: Command, { terminal, config }: Context): 
     .command('check')
     .description('check the configuration, and list everything that is wrong with it')
     .action(async () => {
-      const { http, matrix, database, data_folder } = await config()
+      const { http, matrix, database, data_folder, policies } = await config()
+      const rules = await loadRules(policies)
       terminal.print('The configuration is right.')
       terminal.print(`public address: ${http.public_url}`)
       terminal.print(`server name: ${matrix.server_name}`)
       terminal.print(`homeserver: ${matrix.endpoint ?? 'none (set matrix.endpoint and matrix.secret)'}`)
       terminal.print(`database: ${database.uri ? 'your PostgreSQL' : `embedded, in ${data_folder}`}`)
+      terminal.print(`policies: ${policies.folder ? `${rules.length} rules, in ${policies.folder}` : 'none'}`)
     })
 }

@@ -1,10 +1,12 @@
 import { ConfigError } from '../config/index.ts'
 import { PosternError } from '../errors.ts'
+import { PolicyError } from '../policy/error.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Says what went wrong: every line of a ConfigError, one line for everything else, never a stack trace. */
+/** Says what went wrong: every problem of a ConfigError or PolicyError, one line for everything else, never a stack trace. */
 export function reportError(error: unknown, terminal: Terminal): void {
-  if (error instanceof ConfigError) for (const problem of error.problems) terminal.note(problem)
+  if (error instanceof ConfigError || error instanceof PolicyError)
+    for (const problem of error.problems) terminal.note(problem)
   else terminal.note(messageOf(error))
 }
 

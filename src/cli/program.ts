@@ -12,6 +12,8 @@ import { addImportConfigure } from './import-configure.ts'
 import { addImportRun } from './import-run.ts'
 import { addKeysList } from './keys-list.ts'
 import { addKeysRotate } from './keys-rotate.ts'
+import { addPolicyExplain } from './policy-explain.ts'
+import { addPolicyTest } from './policy-test.ts'
 import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
 import { addSessionIssue } from './session-issue.ts'
@@ -89,6 +91,10 @@ function createProgram(terminal: Terminal): Command {
   addImportConfigure(synapse, context)
   addImportCheck(synapse, context)
   addImportRun(synapse, context)
+
+  const policy = program.command('policy').description('try the rules of policies.folder')
+  addPolicyTest(policy, context)
+  addPolicyExplain(policy, context)
   return program
 }
 

@@ -8,6 +8,7 @@ import type { LimitsConfig } from './sections/limits.ts'
 import type { LogConfig } from './sections/log.ts'
 import type { MatrixConfig } from './sections/matrix.ts'
 import type { PasswordsConfig } from './sections/passwords.ts'
+import type { PoliciesConfig } from './sections/policies.ts'
 import type { SecretsConfig } from './sections/secrets.ts'
 import type { SessionsConfig } from './sections/sessions.ts'
 import type { TokensConfig } from './sections/tokens.ts'
@@ -27,6 +28,7 @@ export interface Config {
   tokens: TokensConfig
   sessions: SessionsConfig
   limits: LimitsConfig
+  policies: PoliciesConfig
   branding: BrandingConfig
   log: LogConfig
 }

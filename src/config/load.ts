@@ -70,9 +70,11 @@ async function readConfigFile(
 function complete(written: WrittenConfig, folder: string): Omit<Config, 'appservices'> {
   const data_folder = resolve(folder, written.data_folder)
   const { keys_folder, master } = written.secrets
+  const rules = written.policies.folder
   return {
     ...written,
     data_folder,
+    policies: { ...written.policies, folder: rules === undefined ? undefined : resolve(folder, rules) },
     secrets: { master, keys_folder: keys_folder ? resolve(folder, keys_folder) : join(data_folder, 'keys') },
   }
 }

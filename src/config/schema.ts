@@ -10,6 +10,7 @@ import { limitsSection } from './sections/limits.ts'
 import { logSection } from './sections/log.ts'
 import { matrixSection } from './sections/matrix.ts'
 import { passwordsSection } from './sections/passwords.ts'
+import { policiesSection } from './sections/policies.ts'
 import { secretsSection } from './sections/secrets.ts'
 import { sessionsSection } from './sections/sessions.ts'
 import { tokensSection } from './sections/tokens.ts'
@@ -33,6 +34,7 @@ export const configSchema = z
     tokens: tokensSection,
     sessions: sessionsSection,
     limits: limitsSection,
+    policies: policiesSection,
     branding: brandingSection,
     log: logSection,
   })

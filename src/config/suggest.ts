@@ -7,14 +7,19 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   return near[0]?.candidate
 }
 
-/** Levenshtein's distance: how many letters to add, drop or change. */
+/** How many letters to add, drop, change or swap with their neighbour (optimal string alignment). */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 20) return Number.POSITIVE_INFINITY
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (const [i, letter] of [...a].entries()) {
+  for (let i = 0; i < a.length; i++) {
     const next = [i + 1]
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (letter === b[j - 1] ? 0 : 1)))
+    for (let j = 1; j <= b.length; j++) {
+      const changed = row[j - 1]! + (a[i] === b[j - 1] ? 0 : 1)
+      const swapped = i > 0 && j > 1 && a[i] === b[j - 2] && a[i - 1] === b[j - 1]
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, changed, swapped ? before[j - 2]! + 1 : changed))
+    }
+    before = row
     row = next
   }
   return row[b.length]!

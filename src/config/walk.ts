@@ -52,6 +52,7 @@ export function schemaAt(root: z.core.$ZodType, path: readonly PropertyKey[]): z
     if (!at) return undefined
     const { schema }: Unwrapped = unwrap(at)
     if (schema instanceof z.ZodArray) at = schema.element
+    else if (schema instanceof z.ZodRecord) at = schema.valueType
     else
       at =
         schema instanceof z.ZodObject && Object.hasOwn(schema.shape, step)

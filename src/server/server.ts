@@ -7,6 +7,7 @@ import { createNoHomeserver } from '../homeserver/no-homeserver.ts'
 import { createJobs } from '../jobs/jobs.ts'
 import { loadSecrets } from '../keys/index.ts'
 import { syncConfiguredClients } from '../oauth/clients/configured-clients.ts'
+import { createPolicy } from '../policy/policy.ts'
 import { holdServerLock, openDatabase } from '../storage/connection.ts'
 import { migrate } from '../storage/migrate.ts'
 import { answerServerRequests } from '../storage/server-requests.ts'
@@ -29,13 +30,14 @@ export interface RunningServer {
 
 /**
  * Starts the whole service: database, migrations, jobs, pages and endpoints.
- * @throws ConfigError, KeyError, StorageError or ListenError, each of which says what to do
+ * @throws ConfigError, PolicyError, KeyError, StorageError or ListenError, each of which says what to do
  */
 export async function startServer(
   config: Config,
   { log, clock, readConfig }: { log: Logger; clock: Clock; readConfig: () => Promise<Config> },
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
+  const policy = await createPolicy(config.policies, log)
   const database = await openDatabase(config, { log, server: true })
   const closing: (() => Promise<unknown>)[] = [() => database.close()]
   const close = async () => {
@@ -58,7 +60,18 @@ export async function startServer(
     reloads.register('log level', async (fresh) => () => {
       log.level = fresh.log.level
     })
-    const app = await createApp({ config, secrets, database, homeserver, jobs, clock, log, reloads })
+    reloads.register('policies', (fresh) => policy.prepareReload(fresh.policies))
+    const app = await createApp({
+      config,
+      secrets,
+      database,
+      homeserver,
+      jobs,
+      clock,
+      log,
+      reloads,
+      policy,
+    })
     closing.push(() => app.close())
     const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)
     closing.push(async () => {

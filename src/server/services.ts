@@ -11,6 +11,7 @@ import { createRequestFacts } from '../oauth/grants/request-facts.ts'
 import { createActivity } from '../oauth/introspection/activity.ts'
 import { createLookupBatch } from '../oauth/introspection/batch.ts'
 import { createIntrospector } from '../oauth/introspection/introspector.ts'
+import type { Policy } from '../policy/policy.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import { createFirstAdmin } from '../setup/first-admin.ts'
 import { createBrowser } from '../signin/browser.ts'
@@ -41,6 +42,7 @@ export interface AppDeps {
   log: Logger
   /** Where parts register that take up changes without a restart. */
   reloads: Reloads
+  policy: Policy
 }
 
 /** The part of the composition root that knows no route: everything that routes, jobs and commands share. */

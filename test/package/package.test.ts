@@ -39,7 +39,9 @@ test('the package carries JavaScript and no development tools', async () => {
   expect(JSON.stringify(manifest)).not.toContain('node-linux')
   const files = await readdir(installed, { recursive: true })
   expect(files.filter((file) => file.endsWith('.ts'))).toEqual([])
-  expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md']))
+  expect(files).toEqual(
+    expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'policies/samples.test.yaml']),
+  )
   await expect(readdir(join(folder, 'node_modules'))).resolves.not.toContain('typescript')
 })
 
