@@ -67,17 +67,16 @@ export async function holdServerLock(database: Database): Promise<void> {
 }
 
 /**
- * Throws a StorageError while a server uses the database. An embedded database is kept from servers until it is closed;
- * in a database of one's own a server shows by its connections.
+ * Whether a server uses the database. Where none does, an embedded database is kept from servers until it is closed; in a
+ * database of one's own a server shows by its connections.
  */
-export async function refuseBesideServers(database: Database): Promise<void> {
+export async function isServed(database: Database): Promise<boolean> {
+  if (database.embedded) return database.lockServer().then(() => false, isTaken)
   const { rows } = await database.knex.raw<{ rows: { count: number }[] }>(
     'select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name = ?',
     [SERVER_NAME],
   )
-  const seen = !database.embedded && rows[0]?.count !== 0
-  const taken = seen || (await database.lockServer().then(() => false, isTaken))
-  if (taken) throw new StorageError('A postern server runs on this database: stop it first')
+  return rows[0]?.count !== 0
 }
 
 function isTaken(error: unknown): true {

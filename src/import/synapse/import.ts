@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { Clock } from '../../clock.ts'
 import type { Config } from '../../config/index.ts'
 import { PosternError } from '../../errors.ts'
-import { type Database, refuseBesideServers } from '../../storage/connection.ts'
+import { type Database, isServed } from '../../storage/connection.ts'
 import { readAppservices } from './appservices.ts'
 import { type Finding, findInConfiguration, findInData } from './findings.ts'
 import { listenersThatAnswer } from './health.ts'
@@ -50,11 +50,8 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
   const { config, homeserver, source, database, clock, progress, mode } = options
   const findings = findInConfiguration(homeserver, config)
   const errors = findings.filter(({ level }) => level === 'error')
-  if (mode !== 'check') {
-    if (errors.length > 0) throw new ImportRefusedError(errors.map(({ message }) => message).join('; '))
-    // The tables are held exclusively while they have no indexes, and a server's requests would fail meanwhile.
-    await refuseBesideServers(database)
-  }
+  if (mode !== 'check' && errors.length > 0)
+    throw new ImportRefusedError(errors.map(({ message }) => message).join('; '))
   const running = [...(await source.users()), ...(await listenersThatAnswer(homeserver.listeners))]
   if (mode === 'run' && running.length > 0) {
     const fix = 'stop it first, so that no change is lost; a dry run works beside it'
@@ -63,6 +60,11 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
   if (running.length > 0) {
     const message = `Synapse seems to be running (${running.join(', ')}): stop it before the run`
     findings.push({ level: 'warning', code: 'running', message })
+  }
+  const served = await isServed(database)
+  if (served) {
+    const message = 'A postern server runs on this database: without it the import is several times faster'
+    findings.push({ level: 'warning', code: 'served', message })
   }
   const appservices = await readAppservices(homeserver)
   for (const message of appservices.problems) findings.push({ level: 'warning', code: 'appservice', message })
@@ -79,7 +81,7 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
   await client.connect()
   try {
     const moveMode = { check: 'look', 'dry-run': 'rollback', run: 'commit' } as const
-    const moved = await moveSynapse({ client, source, rules, progress, mode: moveMode[mode] })
+    const moved = await moveSynapse({ client, source, rules, progress, mode: moveMode[mode], served })
     const seconds = Math.round(performance.now() - started) / 1000
     return {
       mode,

@@ -53,6 +53,8 @@ export interface Move {
    * writes none, so that nobody who uses the database has to wait.
    */
   mode: 'commit' | 'rollback' | 'look'
+  /** Whether a server uses the database: then its tables keep their indexes, as it could not read them meanwhile. */
+  served: boolean
 }
 
 export interface Moved {
@@ -65,7 +67,8 @@ export interface Moved {
  * Moves a Synapse's rows here in one transaction: copied as they are, then decided about, then written. An import that
  * is stopped or killed has changed nothing, and one that runs again finds what is here already and adds the rest.
  */
-export async function moveSynapse({ client, source, rules, progress, mode }: Move): Promise<Moved> {
+export async function moveSynapse(move: Move): Promise<Moved> {
+  const { client, source, rules, progress, mode } = move
   const startedAt = rules.now
   await client.query('begin')
   try {
@@ -81,7 +84,7 @@ export async function moveSynapse({ client, source, rules, progress, mode }: Mov
       setAside: await listSetAside(client),
     }
     if (mode !== 'look') {
-      await write(client, moved.counts, rules.now, progress)
+      await write(move, moved.counts)
       const id = toUuid(newId(startedAt))
       const { serverName } = rules
       await writeReport(client, { id, serverName, startedAt, finishedAt: new Date(), counts: moved.counts })
@@ -106,13 +109,11 @@ async function copyEverything(client: Client, source: SynapseSource, progress: M
 }
 
 async function write(
-  client: Client,
+  { client, rules: { now }, progress, served }: Move,
   counts: Record<string, TableCounts>,
-  now: Date,
-  progress: MoveProgress,
 ): Promise<void> {
   const rows = Object.values(counts).reduce((sum, { moved }) => sum + moved, 0)
-  const many = rows > FEW_ROWS && rows > (await countHere(client)) / 4
+  const many = !served && rows > FEW_ROWS && rows > (await countHere(client)) / 4
   const writeRows = async () => {
     progress.step('writing users')
     await writeUsers(client, now)
