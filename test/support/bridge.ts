@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { asToken } from './appservices.ts'
@@ -46,5 +46,12 @@ export async function startBridge(homeserver: string, registered: BridgeRegistra
     msc4190: registered['io.element.msc4190'] === true,
   }
   const cwd = await mkdtemp(join(tmpdir(), 'postern-bridge-'))
-  return startPython('mautrix_bridge.py', [JSON.stringify(settings)], { cwd })
+  const bridge = await startPython('mautrix_bridge.py', [JSON.stringify(settings)], { cwd })
+  return {
+    ...bridge,
+    async close() {
+      await bridge.close()
+      await rm(cwd, { recursive: true, force: true })
+    },
+  }
 }

@@ -71,7 +71,7 @@ test('a bridge that signs its bot in talks with a person, encrypted, until it si
     expect((await whoami(stack.homeserver, token)).status).toBe(200)
     await bridge.ask('logout')
     await expect
-      .poll(() => whoami(stack.homeserver, token), { timeout: 1000, interval: 50 })
+      .poll(() => whoami(stack.homeserver, token), { timeout: 5000, interval: 50 })
       .toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
   })
 })

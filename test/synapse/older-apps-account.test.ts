@@ -59,7 +59,7 @@ async function withPassword<T>(
 }
 
 const ends = (token: string) =>
-  expect.poll(() => whoami(stack.homeserver, token), { timeout: 1000, interval: 50 }).toMatchObject(ENDED)
+  expect.poll(() => whoami(stack.homeserver, token), { timeout: 5000, interval: 50 }).toMatchObject(ENDED)
 
 test('matrix-js-sdk deletes other devices of its user, one and several, and they are signed out at once', async () => {
   const here = clientOf(await logIn('alice', 'ALICEHERE1'))

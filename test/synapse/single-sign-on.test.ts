@@ -53,7 +53,7 @@ test('single sign-on in a browser ends in a login token, and that in a session a
     httpStatus: 403,
   })
   await expect
-    .poll(() => whoami(stack.homeserver, login.access_token), { timeout: 1000, interval: 50 })
+    .poll(() => whoami(stack.homeserver, login.access_token), { timeout: 5000, interval: 50 })
     .toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN', soft_logout: false } })
   await context.close()
 })
