@@ -10,6 +10,7 @@ import { reportError } from './errors.ts'
 import { addImportCheck } from './import-check.ts'
 import { addImportConfigure } from './import-configure.ts'
 import { addImportRun } from './import-run.ts'
+import { addImportVerify } from './import-verify.ts'
 import { addKeysList } from './keys-list.ts'
 import { addKeysRotate } from './keys-rotate.ts'
 import { addPolicyExplain } from './policy-explain.ts'
@@ -91,6 +92,7 @@ function createProgram(terminal: Terminal): Command {
   addImportConfigure(synapse, context)
   addImportCheck(synapse, context)
   addImportRun(synapse, context)
+  addImportVerify(synapse, context)
 
   const policy = program.command('policy').description('try the rules of policies.folder')
   addPolicyTest(policy, context)

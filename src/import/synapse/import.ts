@@ -101,7 +101,7 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
 }
 
 /** MSC3866: new accounts wait for an administrator, who Synapse will not ask any more. */
-function requiresApproval(content: Readonly<Record<string, unknown>>): boolean {
+export function requiresApproval(content: Readonly<Record<string, unknown>>): boolean {
   const { experimental_features: features } = content as { experimental_features?: Record<string, unknown> }
   const { enabled, require_approval_for_new_accounts: required } = (features?.msc3866 ?? {}) as Record<
     string,

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { PosternError } from '../../../errors.ts'
 import type { TokenPair } from '../../../tokens/seal.ts'
-import type { UnusedSuccessorRow } from './store.ts'
+import type { HasColumn, UnusedSuccessorRow } from './store.ts'
 import { OPTIONAL_TABLES, SYNAPSE_TABLES, type SynapseTable } from './tables.ts'
 
 /** Synapse's database cannot be read as it is. The message says why. */
@@ -33,6 +33,8 @@ export interface SynapseSource {
   /** A table's rows in the text format of PostgreSQL's COPY, a line each. */
   read(table: SynapseTable): Readable
   unusedSuccessors(): AsyncIterable<UnusedSuccessor[]>
+  /** The rows of a query in words of both engines, made for the columns that there are. Every value must be a text. */
+  query<Row>(sql: (has: HasColumn) => string): Promise<Row[]>
   close(): Promise<void>
 }
 

@@ -48,6 +48,7 @@ function sourceOf(database: DatabaseSync, file: string): SynapseSource {
       present.has(name) ? Number(database.prepare(`select count(*) as n from ${name}`).get()?.n) : 0,
     read: (table) => Readable.from(lines(database, table, has), { objectMode: false }),
     unusedSuccessors: () => unusedSuccessors(database, has),
+    query: async <Row>(sql: (has: HasColumn) => string) => database.prepare(sql(has)).all() as Row[],
     close: async () => database.close(),
   }
 }
