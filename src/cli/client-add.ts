@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { recordAudit } from '../audit/store.ts'
 import { systemClock } from '../clock.ts'
@@ -15,6 +16,7 @@ interface Options {
   clientUri?: string
   logoUri?: string
   authMethod: string
+  jwksFile?: string
   redirectUri?: string[]
   postLogoutRedirectUri?: string[]
   grantType?: string[]
@@ -34,7 +36,7 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     .option('--post-logout-redirect-uri <uri...>', 'the same after signing out')
     .option(
       '--auth-method <method>',
-      'none, client_secret_basic or client_secret_post',
+      'none, client_secret_basic, client_secret_post or private_key_jwt',
       'client_secret_basic',
     )
     .option('--grant-type <type...>', 'what it may use (default: authorization_code, refresh_token)')
@@ -42,12 +44,13 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     .option('--application-type <type>', 'web or native')
     .option('--client-uri <uri>', 'the page of the app')
     .option('--logo-uri <uri>', 'the picture of the app')
+    .option('--jwks-file <file>', 'its public keys as a JWK Set, for private_key_jwt')
     .option('--skip-consent', 'people are not asked for consent')
     .option('--may-introspect', "it may introspect everyone's tokens")
     .option('--client-id <id>', 'an ID of your choice instead of a made one')
     .option('--json', 'as JSON')
     .action(async (options: Options) => {
-      const client = parseClient(options)
+      const client = parseClient(options, await readKeys(options.jwksFile))
       const { clientId, secret } = await withDatabase(await config(), ({ knex }) =>
         knex.transaction(async (trx) => {
           const now = systemClock.now()
@@ -71,15 +74,24 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     })
 }
 
+/** Throws `client_invalid` where the file cannot be read. */
+async function readKeys(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new PosternError('client_invalid', `--jwks-file ${file}: cannot be read (${error.code})`)
+  })
+}
+
 /** The same checks as those of the configuration. Throws `client_invalid`. */
-function parseClient(options: Options): ClientConfig {
+function parseClient(options: Options, jwks: string | undefined): ClientConfig {
   const written = {
     client_id: options.clientId ?? 'made-later',
     client_name: options.name,
     client_uri: options.clientUri,
     logo_uri: options.logoUri,
     // The real secret is made with the client.
-    client_secret: options.authMethod === 'none' ? undefined : 'made-with-the-client',
+    client_secret: options.authMethod.startsWith('client_secret_') ? 'made-with-the-client' : undefined,
+    jwks,
     auth_method: options.authMethod,
     redirect_uris: options.redirectUri,
     post_logout_redirect_uris: options.postLogoutRedirectUri,

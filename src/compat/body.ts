@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { z } from 'zod'
-import { isStorableText } from '../server/door/forbidden-bytes.ts'
+import { isStorableValue } from '../server/door/forbidden-bytes.ts'
 import { BodyTooLargeError, readBody } from '../server/door/read-body.ts'
 import { MatrixError } from './matrix-error.ts'
 
@@ -26,18 +26,6 @@ function parse(bytes: Buffer): unknown {
   }
 }
 
-/** Whether every text in a document can be stored: PostgreSQL takes neither NUL nor half a surrogate pair. */
-function isStorable(document: unknown): boolean {
-  // Not by recursion: a document may be nested deeper than the stack.
-  const rest = [document]
-  while (rest.length > 0) {
-    const value = rest.pop()
-    if (typeof value === 'string' && !isStorableText(value)) return false
-    if (typeof value === 'object' && value !== null) rest.push(...Object.keys(value), ...Object.values(value))
-  }
-  return true
-}
-
 /**
  * Reads a request's JSON object. A missing content type is taken for JSON, as older apps leave it out.
  * @param mayBeEmpty whether no body at all stands for an object without members
@@ -56,7 +44,7 @@ export async function readJson(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new MatrixError(400, 'M_BAD_JSON', 'The body must be a JSON object')
   }
-  if (!isStorable(value)) {
+  if (!isStorableValue(value)) {
     throw new MatrixError(400, 'M_BAD_JSON', 'The body has a NUL or half a character in a text: leave it out')
   }
   return value as Record<string, unknown>

@@ -1,6 +1,7 @@
 import type { PublicAddress } from '../server/public-address.ts'
+import { ASSERTION_ALGORITHMS } from './clients/client-keys.ts'
 
-const METHODS = ['none', 'client_secret_basic', 'client_secret_post']
+const METHODS = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']
 
 /**
  * What our own endpoints add to the library's metadata (RFC 8414, OpenID Connect Discovery, Matrix specification
@@ -15,8 +16,10 @@ export function ownMetadata(
     ...(registration ? { registration_endpoint: address.url('oauth2/registration') } : {}),
     revocation_endpoint: address.url('oauth2/revoke'),
     revocation_endpoint_auth_methods_supported: METHODS,
+    revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     introspection_endpoint: address.url('oauth2/introspect'),
     introspection_endpoint_auth_methods_supported: METHODS,
+    introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     userinfo_endpoint: address.url('oauth2/userinfo'),
     end_session_endpoint: address.url('oauth2/logout'),
     device_authorization_endpoint: address.url('oauth2/device'),

@@ -118,6 +118,10 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
     ctx.redirect(`${address.url('authorize')}?${new URLSearchParams([...form])}`)
     ctx.status = 303
   })
+  router.post('/oauth2/par', async (ctx, next) => {
+    await checkedForm(ctx)
+    await library(ctx as never, next)
+  })
   addOAuthRoutes(router, {
     db,
     sessions,

@@ -124,7 +124,7 @@ describe('what is refused', () => {
     ['grant_types', 'authorization_code', 'invalid_client_metadata'],
     ['application_type', 'desktop', 'invalid_client_metadata'],
     ['token_endpoint_auth_method', 'client_secret_jwt', 'invalid_client_metadata'],
-    ['token_endpoint_auth_method', 'private_key_jwt', 'invalid_client_metadata'],
+    ['token_endpoint_auth_method', 'client_secret_jwt', 'invalid_client_metadata'],
     ['id_token_signed_response_alg', 'none', 'invalid_client_metadata'],
     ['id_token_signed_response_alg', 'HS256', 'invalid_client_metadata'],
   ])('%s: %j is refused, by its name', (field, value, code) => {

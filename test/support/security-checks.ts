@@ -56,7 +56,10 @@ export const securityChecks: Record<number, { request: string; expect: string; l
     expect: 'unsupported_grant_type, unauthorized_client',
   },
   33: { request: 'wrong secret, two methods, secret in the address', expect: '401, 400' },
-  34: { request: 'client assertions', expect: 'invalid_client', later: 'private_key_jwt' },
+  34: {
+    request: 'client assertions: wrong audience, key or time, replayed, unsigned',
+    expect: 'invalid_client',
+  },
   35: { request: 'GET, query, JSON, multipart at the token endpoint', expect: '404 or 400' },
   36: { request: 'answers with secrets', expect: 'no-store' },
   37: { request: 'cross-origin requests', expect: 'open where browsers call, nowhere else, no credentials' },

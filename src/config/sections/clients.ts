@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { type ClientKeys, clientKeysProblem } from '../../oauth/clients/client-keys.ts'
 import { flag, pageUrl, path, secret, text } from '../kinds.ts'
 
-const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
 const GRANT_TYPES = [
   'authorization_code',
   'refresh_token',
@@ -30,6 +31,25 @@ const redirectUris = z
   .meta({ type: 'list of addresses', write: 'a list such as [https://app.example.org/callback]' })
   .default([])
 
+/** A JWK Set, as YAML or, from a file, as JSON. */
+const publicKeys = z
+  .unknown()
+  .transform((value, ctx): ClientKeys => {
+    const parsed = typeof value === 'string' ? parseJson(value) : value
+    const problem = clientKeysProblem(parsed)
+    if (problem) ctx.addIssue({ code: 'custom', message: problem })
+    return parsed as ClientKeys
+  })
+  .meta({ type: 'JWK Set', write: 'a mapping with a list of public keys' })
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** One client. */
 export const clientSchema = z
   .strictObject({
@@ -42,6 +62,10 @@ export const clientSchema = z
     logo_uri: pageUrl.optional().describe('The picture of the app.'),
     client_secret: secret.optional().describe('Its secret, at least 16 characters.'),
     client_secret_file: path.optional().describe('A file that holds the secret.'),
+    jwks: publicKeys
+      .optional()
+      .describe('Its public keys (a JWK Set), where its `auth_method` is `private_key_jwt`.'),
+    jwks_file: path.optional().describe('A file that holds them.'),
     auth_method: z
       .enum(AUTH_METHODS)
       .meta({ type: AUTH_METHODS.join(', '), write: `one of ${AUTH_METHODS.join(', ')}` })
@@ -86,6 +110,10 @@ export const clientSchema = z
         )
       if (value.may_introspect)
         add('may_introspect', 'needs a secret; write an auth_method other than none and a client_secret')
+    } else if (value.auth_method === 'private_key_jwt') {
+      if (!value.jwks)
+        add('jwks', 'is missing; write its public keys, or the file that holds them as jwks_file')
+      if (hasSecret) add('client_secret', 'is not used with private_key_jwt; leave it out')
     } else if ((value.client_secret?.length ?? 0) < CLIENT_SECRET_MINIMUM) {
       add(
         'client_secret',
@@ -127,4 +155,4 @@ export const clientsSection = z
     description: 'Apps that you name yourself. Apps that register themselves need no entry.',
   })
 
-export type ClientConfig = Omit<z.output<typeof clientSchema>, 'client_secret_file'>
+export type ClientConfig = Omit<z.output<typeof clientSchema>, 'client_secret_file' | 'jwks_file'>

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import { hashSecret } from '../../tokens/format.ts'
+import type { ClientKeys } from './client-keys.ts'
 
 export type ClientKind = 'dynamic' | 'static' | 'configured'
-export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post'
+export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
 
 /** RFC 7591 metadata, as it is stored, answered and given to the OAuth library; never with the secret. */
 export interface ClientMetadata {
@@ -17,6 +18,8 @@ export interface ClientMetadata {
   tos_uri?: string
   policy_uri?: string
   post_logout_redirect_uris?: string[]
+  /** public keys of a client that authenticates itself by `private_key_jwt` */
+  jwks?: ClientKeys
   id_token_signed_response_alg?: 'RS256' | 'ES256'
   /** the scopes that an operator lets this client have, space separated; absent means no such limit */
   scope?: string
@@ -38,6 +41,11 @@ export interface Client {
   secretHash: Buffer | null
   createdAt: Date
   lastUsedAt: Date | null
+}
+
+/** Whether clients of this method have a secret of their own. */
+export function hasSecret(method: ClientAuthMethod): boolean {
+  return method === 'client_secret_basic' || method === 'client_secret_post'
 }
 
 /** Whether this is the client's secret, compared in constant time. False for a client without one. */

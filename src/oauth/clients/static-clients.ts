@@ -4,11 +4,12 @@ import { PosternError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
 import { hashSecret } from '../../tokens/format.ts'
 import { newClientSecret } from './client-secret.ts'
+import { hasSecret } from './clients.ts'
 import { toMetadata } from './configured-clients.ts'
 import { insertStaticClient } from './store.ts'
 
 /**
- * Adds a client that stays in the database (`client add`), with a fresh secret unless its method is `none`.
+ * Adds a client that stays in the database (`client add`), with a fresh secret where its method needs one.
  * @returns the secret too, this one time: only its hash is kept
  * @throws PosternError `client_exists` where the ID is taken
  */
@@ -19,7 +20,7 @@ export async function addStaticClient(
 ): Promise<{ clientId: string; secret: string | undefined }> {
   const { client_id, ...rest } = client
   const clientId = client_id ?? newId(now)
-  const secret = client.auth_method === 'none' ? undefined : newClientSecret()
+  const secret = hasSecret(client.auth_method) ? newClientSecret() : undefined
   const added = await insertStaticClient(db, {
     clientId,
     metadata: toMetadata(rest),

@@ -30,7 +30,8 @@ export function addClientIntrospectionRoute(router: Router, deps: ClientIntrospe
   router.post('/oauth2/introspect', async (ctx) => {
     const form = await checkedForm(ctx)
     // RFC 7662 §2.1: whoever says nothing of themselves is unauthorised, not misunderstood.
-    if (!ctx.headers.authorization && !form.has('client_id')) {
+    const says = ['client_id', 'client_assertion'].some((name) => form.has(name))
+    if (!ctx.headers.authorization && !says) {
       throw unauthorized(ctx, 'client authentication is needed here')
     }
     const { clientId, public: isPublic, params } = await authenticate(ctx, ['token', 'token_type_hint'])

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { hashSecret } from '../../tokens/format.ts'
 import type { Client } from '../clients/clients.ts'
 import { findClient } from '../clients/store.ts'
-import { deleteRecord, findRecord, upsertRecord } from './store.ts'
+import { deleteRecord, findRecord, insertRecord, markConsumed, upsertRecord } from './store.ts'
 
 /** Stands for an interaction's own ID inside its row, so that the row does not hold the secret. */
 const OWN_ID = '{id}'
@@ -50,26 +50,32 @@ export function createAdapter({ db, clock }: { db: Knex; clock: Clock }) {
         revokeByGrantId: unsupported,
       }
     }
+    const isPushed = model === 'PushedAuthorizationRequest'
     return {
       async upsert(id, payload, expiresIn) {
         const { jti: _jti, session: _session, returnTo, ...rest } = payload
         const stored = returnTo ? { ...rest, returnTo: String(returnTo).replaceAll(id, OWN_ID) } : rest
         const expiresAt = new Date(clock.now().getTime() + (expiresIn ?? 0) * 1000)
-        await upsertRecord(db, model, hashSecret(id), stored, expiresAt)
+        // Of twins with the same assertion one may be the first (RFC 7523 §3, check 34): the library only looks.
+        const write = model === 'ReplayDetection' ? insertRecord : upsertRecord
+        await write(db, model, hashSecret(id), stored, expiresAt)
       },
       async find(id) {
         const record = await findRecord(db, model, hashSecret(id))
-        if (!record || record.expiresAt <= clock.now()) return undefined
+        // A pushed request is looked up once more after the sign-in, however long that took; until then the library
+        // itself looks at its expiry.
+        if (!record || (!isPushed && record.expiresAt <= clock.now())) return undefined
         const { returnTo, ...rest } = record.payload
         return {
           ...rest,
           ...(typeof returnTo === 'string' ? { returnTo: returnTo.replaceAll(OWN_ID, id) } : {}),
+          ...(record.consumedAt ? { consumed: true } : {}),
           jti: id,
         }
       },
       destroy: (id) => deleteRecord(db, model, hashSecret(id)),
       // Codes are consumed by our own grant, in the transaction that makes the session.
-      consume: unsupported,
+      consume: isPushed ? (id) => markConsumed(db, model, hashSecret(id), clock.now()) : unsupported,
       findByUserCode: unsupported,
       findByUid: unsupported,
       revokeByGrantId: unsupported,

@@ -9,6 +9,7 @@ import Provider, {
 } from 'oidc-provider'
 import type { Clock } from '../../clock.ts'
 import { findUserById, type User } from '../../users/store.ts'
+import { ASSERTION_ALGORITHMS } from '../clients/client-keys.ts'
 import { findClient } from '../clients/store.ts'
 import { assertAllowedFor, assertClientMayAsk } from '../scope-policy.ts'
 import {
@@ -114,8 +115,11 @@ export function createProvider(deps: ProviderDeps): Provider {
     responseTypes: ['code'],
     scopes: ['openid', 'email', API_SCOPE, UNSTABLE_API_SCOPE, SYNAPSE_ADMIN_SCOPE, MAS_ADMIN_SCOPE],
     claims: { openid: ['sub', 'username', 'preferred_username'], email: ['email', 'email_verified'] },
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
-    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    enabledJWA: {
+      idTokenSigningAlgValues: ['RS256', 'ES256'],
+      clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
+    },
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
@@ -126,6 +130,7 @@ export function createProvider(deps: ProviderDeps): Provider {
       token: '/oauth2/token',
       jwks: '/oauth2/keys.json',
       end_session: '/oauth2/logout',
+      pushed_authorization_request: '/oauth2/par',
     },
     cookies: {
       keys: cookieKeys,
@@ -144,7 +149,8 @@ export function createProvider(deps: ProviderDeps): Provider {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       rpInitiatedLogout: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      // RFC 9126: redirect URIs stay those that were registered, for confidential clients too.
+      pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false },
       resourceIndicators: { enabled: false },
       dPoP: { enabled: false },
       claimsParameter: { enabled: false },

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { errors } from 'oidc-provider'
 import { fromUuid, toUuid } from '../../ids.ts'
 
 /** A row that oidc-provider keeps: an interaction, a grant or an authorization code. */
@@ -21,6 +22,30 @@ export async function upsertRecord(
     .insert({ model, id_hash: idHash, payload: JSON.stringify(payload), expires_at: expiresAt })
     .onConflict(['model', 'id_hash'])
     .merge(['payload', 'expires_at'])
+}
+
+/** Writes a record that must not exist yet. @throws InvalidClient where it does */
+export async function insertRecord(
+  db: Knex,
+  model: string,
+  idHash: Buffer,
+  payload: Record<string, unknown>,
+  expiresAt: Date,
+): Promise<void> {
+  const rows = await db('oidc_records')
+    .insert({ model, id_hash: idHash, payload: JSON.stringify(payload), expires_at: expiresAt })
+    .onConflict(['model', 'id_hash'])
+    .ignore()
+    .returning('model')
+  if (rows.length === 0) throw new errors.InvalidClient('client authentication failed', 'used already')
+}
+
+/** Marks a record as consumed. */
+export async function markConsumed(db: Knex, model: string, idHash: Buffer, now: Date): Promise<void> {
+  await db('oidc_records')
+    .where({ model, id_hash: idHash })
+    .whereNull('consumed_at')
+    .update({ consumed_at: now })
 }
 
 /** A record by the hash of its ID, expired or consumed ones too. */

@@ -1,4 +1,5 @@
-import { isStorableText } from '../../server/door/forbidden-bytes.ts'
+import { isStorableText, isStorableValue } from '../../server/door/forbidden-bytes.ts'
+import { type ClientKeys, clientKeysProblem } from '../clients/client-keys.ts'
 import type { ClientAuthMethod, ClientMetadata } from '../clients/clients.ts'
 import { publicUriProblem, redirectUriProblem, type UriRules, webUriProblem } from '../redirect-uris.ts'
 import { cleanText } from './client-text.ts'
@@ -10,7 +11,7 @@ import { RegistrationError } from './registration-error.ts'
  */
 const GRANT_TYPES = ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code']
 const RESPONSE_TYPES = ['code']
-const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
 const SIGNING_ALGORITHMS = ['RS256', 'ES256'] as const
 const APPLICATION_TYPES = ['web', 'native'] as const
 /** The pages that must be on the host of `client_uri`. */
@@ -52,6 +53,7 @@ export function readClientMetadata(
   if (afterLogout.length > 0) metadata.post_logout_redirect_uris = afterLogout
   const algorithm = readChoice(body, 'id_token_signed_response_alg', SIGNING_ALGORITHMS)
   if (algorithm) metadata.id_token_signed_response_alg = algorithm
+  if (metadata.token_endpoint_auth_method === 'private_key_jwt') metadata.jwks = readKeys(body)
   const name = cleanText(readString(body, 'client_name') ?? '')
   if (name) metadata.client_name = name
   for (const page of PAGES) {
@@ -83,6 +85,23 @@ function readTypes(body: Body): Pick<ClientMetadata, 'grant_types' | 'response_t
 
 function readAuthMethod(body: Body): ClientAuthMethod | undefined {
   return readChoice(body, 'token_endpoint_auth_method', AUTH_METHODS)
+}
+
+/** Its public keys, by value: an address of keys (`jwks_uri`) would make this service fetch what a stranger names. */
+function readKeys(body: Body): ClientKeys {
+  const jwks = body.get('jwks')
+  if (jwks === undefined && body.has('jwks_uri')) {
+    throw new RegistrationError(
+      'invalid_client_metadata',
+      'jwks_uri is not fetched here: send the keys as jwks',
+    )
+  }
+  const problem = clientKeysProblem(jwks)
+  if (problem) throw new RegistrationError('invalid_client_metadata', `jwks ${problem}`)
+  if (!isStorableValue(jwks)) {
+    throw new RegistrationError('invalid_client_metadata', 'jwks must not have NUL in it')
+  }
+  return jwks as ClientKeys
 }
 
 function readRedirectUris(body: Body, name: string, rules: UriRules): string[] {

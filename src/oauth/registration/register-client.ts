@@ -4,7 +4,7 @@ import { LimitedError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
 import { hashSecret } from '../../tokens/format.ts'
 import { newClientSecret } from '../clients/client-secret.ts'
-import type { Client, ClientMetadata } from '../clients/clients.ts'
+import { type Client, type ClientMetadata, hasSecret } from '../clients/clients.ts'
 import { findClientByDigest, insertDynamicClient, touchClient } from '../clients/store.ts'
 import { readClientMetadata } from './client-metadata.ts'
 import { metadataDigest } from './metadata-digest.ts'
@@ -66,22 +66,21 @@ async function registerPublic(deps: RegistrationDeps, metadata: ClientMetadata, 
   return insertDynamicClient(deps.db, client, digest)
 }
 
-/** A client with a secret is always a new one: a shared secret would be handed to strangers. */
+/** A client with a secret or a key is always a new one: what proves one stranger's identity is not given to another. */
 async function registerConfidential(
   deps: RegistrationDeps,
   metadata: ClientMetadata,
   ip: string,
 ): Promise<RegistrationAnswer> {
   const now = deps.clock.now()
-  const secret = newClientSecret()
-  const client = { clientId: newId(now), metadata, secretHash: hashSecret(secret), createdAt: now }
-  validate(deps, { client_id: client.clientId, client_secret: secret, ...metadata })
+  const secret = hasSecret(metadata.token_endpoint_auth_method) ? newClientSecret() : undefined
+  const secretHash = secret === undefined ? null : hashSecret(secret)
+  const client = { clientId: newId(now), metadata, secretHash, createdAt: now }
+  validate(deps, { client_id: client.clientId, ...(secret ? { client_secret: secret } : {}), ...metadata })
   await deps.limit(ip)
   // 0: it doesn't expire (RFC 7591 §3.2.1)
-  return created(await insertDynamicClient(deps.db, client, null), {
-    client_secret: secret,
-    client_secret_expires_at: 0,
-  })
+  const own = secret === undefined ? {} : { client_secret: secret, client_secret_expires_at: 0 }
+  return created(await insertDynamicClient(deps.db, client, null), own)
 }
 
 /** The library's word comes last: a client that it would refuse later must not be registered now. */

@@ -21,6 +21,18 @@ export function isStorableText(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed()
 }
 
+/** Whether every text in a parsed JSON document can be stored. */
+export function isStorableValue(document: unknown): boolean {
+  // Not by recursion: a document may be nested deeper than the stack.
+  const rest = [document]
+  while (rest.length > 0) {
+    const value = rest.pop()
+    if (typeof value === 'string' && !isStorableText(value)) return false
+    if (typeof value === 'object' && value !== null) rest.push(...Object.keys(value), ...Object.values(value))
+  }
+  return true
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what it looks for
 const SUSPICIOUS = /[\x00%\x80-\uffff]/
 const ESCAPE = /%([0-9a-fA-F]{2})/g

@@ -10,6 +10,7 @@ const OPEN = new Map<string, string>([
   ['/oauth2/token', 'POST'],
   ['/oauth2/revoke', 'POST'],
   ['/oauth2/device', 'POST'],
+  ['/oauth2/par', 'POST'],
   ['/oauth2/userinfo', 'GET, POST'],
 ])
 
