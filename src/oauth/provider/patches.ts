@@ -37,9 +37,16 @@ interface SessionClass {
     persist(): Promise<void>
   }
 }
+interface LibraryContext {
+  params: { scope?: string }
+  issuer: string
+  /** The library's name of the endpoint; none at ours. */
+  route: string | undefined
+  urlFor(name: string): string
+}
 interface Patched {
   Session: SessionClass
-  OIDCContext: { prototype: { params: { scope?: string } } }
+  OIDCContext: { prototype: LibraryContext }
   Client: {
     prototype: {
       clientSecret?: string
@@ -68,6 +75,16 @@ export function patchProvider(
     configurable: true,
     get(this: Patched['OIDCContext']['prototype']) {
       return new Set(this.params.scope?.split(' ').filter((name) => !isIgnoredScope(name)))
+    },
+  })
+
+  // An assertion may be made out to the endpoint that it is sent to (RFC 9126 §2), which at our own endpoints has no
+  // name that the library knows. The issuer and the token endpoint are always right (RFC 7523 §3).
+  Object.defineProperty(library.OIDCContext.prototype, 'clientJwtAuthExpectedAudience', {
+    configurable: true,
+    value(this: LibraryContext) {
+      const named = this.route === undefined ? [] : [this.urlFor(this.route)]
+      return new Set([this.issuer, this.urlFor('token'), ...named])
     },
   })
 
