@@ -11,6 +11,9 @@ import { showProgress } from './import-progress.ts'
 import { printVerdict } from './import-verdict.ts'
 import { commandLog } from './log.ts'
 
+/** SQLite takes some 32,000 values in a query, and each kind of row adds to them. */
+const MAX_SAMPLE = 2000
+
 type Options = ImportCommandOptions & { sample: number }
 
 export function addImportVerify(parent: Command, context: Context): void {
@@ -53,7 +56,7 @@ async function verify({ terminal, config: readConfig }: Context, options: Option
 
 function toCount(value: string): number {
   const count = Number(value)
-  if (!Number.isInteger(count) || count < 1 || count > 10_000)
-    throw new InvalidArgumentError('It is not a whole number from 1 to 10000.')
+  if (!Number.isInteger(count) || count < 1 || count > MAX_SAMPLE)
+    throw new InvalidArgumentError(`It is not a whole number from 1 to ${MAX_SAMPLE}.`)
   return count
 }

@@ -227,6 +227,17 @@ test('a Synapse that runs is not safe to switch', async () => {
   await fixture.close()
 })
 
+test('--sample says how many rows of each kind are compared', async () => {
+  const fixture = await createSynapseTables('SQLite')
+  await addPeople(fixture.synapse)
+  await runImportCommand(fixture, 'run')
+  const { out } = await runImportCommand(fixture, 'verify', ['--json', '--sample', '1'], READY)
+  expect((JSON.parse(out) as Verdict).samples.tokens?.checked).toBeLessThanOrEqual(7)
+  for (const wrong of ['0', '2001', 'x'])
+    expect((await runImportCommand(fixture, 'verify', ['--sample', wrong], READY)).code).toBe(1)
+  await fixture.close()
+})
+
 test('an older schema is verified too', async () => {
   const fixture = await createSynapseTables('SQLite', { schema: 'old' })
   await fixture.synapse.run(`insert into users (name, creation_ts) values ('@old:localhost.test', 1400000000);

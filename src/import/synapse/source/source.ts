@@ -33,8 +33,8 @@ export interface SynapseSource {
   /** A table's rows in the text format of PostgreSQL's COPY, a line each. */
   read(table: SynapseTable): Readable
   unusedSuccessors(): AsyncIterable<UnusedSuccessor[]>
-  /** The rows of a query in words of both engines, made for the columns that there are. Every value must be a text. */
-  query<Row>(sql: (has: HasColumn) => string): Promise<Row[]>
+  /** The rows of a query in words of both engines, with `$1` for the first value; every column must be a text. */
+  query<Row>(sql: (has: HasColumn) => string, values?: readonly string[]): Promise<Row[]>
   close(): Promise<void>
 }
 

@@ -1,5 +1,5 @@
 import type { DeviceAfter, UserAfter } from './after/store.ts'
-import type { DeviceBefore, EmailBefore, UserBefore } from './before/store.ts'
+import type { DeviceBefore, EmailBefore, UserBefore } from './before/people/store.ts'
 import type { Difference, Sample } from './difference.ts'
 import { isLocked, isMovable, localpartOf, type TokenRules } from './tokens.ts'
 

@@ -2,7 +2,8 @@ import type { Introspector } from '../../../oauth/introspection/introspector.ts'
 import type { Introspection } from '../../../oauth/introspection/response.ts'
 import { SYNAPSE_ADMIN_SCOPE } from '../../../oauth/scopes.ts'
 import { mayBeToken } from '../../../tokens/format.ts'
-import type { TokenBefore, UserBefore } from './before/store.ts'
+import type { UserBefore } from './before/people/store.ts'
+import type { TokenBefore } from './before/tokens/store.ts'
 import type { Difference, Sample } from './difference.ts'
 
 export interface TokenRules {

@@ -29,8 +29,8 @@ export async function openPostgresqlSource(config: pg.ClientConfig, address: str
       estimate: async ({ name }) => (present.has(name) ? estimate(client, name) : 0),
       read: (table) => client.query(copyTo(`copy (${select(table, has)}) to stdout`)) as Readable,
       unusedSuccessors: () => unusedSuccessors(client, has),
-      query: async <Row>(sql: (has: HasColumn) => string) => {
-        const { rows } = await client.query(sql(has))
+      query: async <Row>(sql: (has: HasColumn) => string, values: readonly string[] = []) => {
+        const { rows } = await client.query(sql(has), [...values])
         return rows as Row[]
       },
       close: () => client.end(),

@@ -48,7 +48,10 @@ function sourceOf(database: DatabaseSync, file: string): SynapseSource {
       present.has(name) ? Number(database.prepare(`select count(*) as n from ${name}`).get()?.n) : 0,
     read: (table) => Readable.from(lines(database, table, has), { objectMode: false }),
     unusedSuccessors: () => unusedSuccessors(database, has),
-    query: async <Row>(sql: (has: HasColumn) => string) => database.prepare(sql(has)).all() as Row[],
+    query: async <Row>(sql: (has: HasColumn) => string, values: readonly string[] = []) => {
+      const named = Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value]))
+      return database.prepare(sql(has)).all(named) as Row[]
+    },
     close: async () => database.close(),
   }
 }
