@@ -282,6 +282,29 @@ test('invariant 4: of twenty sign-ins with one login token one wins', async () =
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
 })
 
+/** The ID that the first request to delete devices is given, and the second request. */
+async function interactive(name: string) {
+  await addUser(postern, name)
+  const { access_token: token } = await compatSession(postern, name)
+  const { body } = await matrix(postern, 'POST', 'v3/delete_devices', { token, body: { devices: ['X'] } })
+  const auth = { type: 'm.login.password', password: PASSWORD, session: body.session }
+  const confirm = () =>
+    matrix(postern, 'POST', 'v3/delete_devices', { token, body: { devices: ['X'], auth } })
+  return { session: String(body.session), confirm }
+}
+
+test('invariant 1: the ID of an interactive authentication is not in the database', async () => {
+  const { session } = await interactive('careful')
+  expect(session.length).toBeGreaterThan(20)
+  expect(await wholeDatabase()).not.toContain(session)
+})
+
+test('invariant 4: of twenty requests with one interactive authentication one is done', async () => {
+  const { confirm } = await interactive('hasty')
+  const answers = await twenty(confirm)
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+})
+
 test('invariant 8: the app of a locked user keeps its session at the legacy API', async () => {
   const id = await addUser(postern, 'older')
   const { refresh_token } = await compatSession(postern, 'older', { refresh_token: true })

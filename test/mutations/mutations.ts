@@ -1,13 +1,18 @@
-/** One way to break an invariant: in `file`, the one place that reads `find` becomes `replace`. */
+/** One way to break something: in `file`, the one place that reads `find` becomes `replace`. */
 export interface Mutation {
   /** The invariant of docs/architecture.md whose test must turn red. */
-  invariant: number
+  invariant?: number
+  /** The test that must turn red instead, where what it guards is no invariant. */
+  test?: { file: string; title: string }
   /** What the broken service would do. */
   breaks: string
   file: string
   find: string
   replace: string
 }
+
+const ACCOUNT = (title: string) => ({ file: 'test/http/compat-account.test.ts', title })
+const APPSERVICES = (title: string) => ({ file: 'test/http/compat-appservices.test.ts', title })
 
 export const mutations: Mutation[] = [
   {
@@ -150,5 +155,82 @@ export const mutations: Mutation[] = [
     file: 'src/compat/password-login.ts',
     find: "throw result.reason === 'locked' ? userLocked() : wrongCredentials()",
     replace: "throw result.reason === 'locked' ? wrongCredentials() : userLocked()",
+  },
+  {
+    invariant: 1,
+    breaks: 'stores the ID of an interactive authentication as it is',
+    file: 'src/compat/account/interactive-auth.ts',
+    find: 'hash: hashSecret(session),',
+    replace: 'hash: Buffer.from(session),',
+  },
+  {
+    invariant: 4,
+    breaks: 'lets an interactive authentication be used as often as one likes',
+    file: 'src/compat/account/store.ts',
+    find: "    .whereNull('consumed_at')\n",
+    replace: '',
+  },
+  {
+    breaks: 'takes the password that was asked for one thing for another',
+    file: 'src/compat/account/interactive-auth.ts',
+    find: 'JSON.stringify([operation.name, operation.parameters])',
+    replace: "'anything'",
+    test: ACCOUNT('is good for what was asked for and nothing else'),
+  },
+  {
+    breaks: 'takes the ID of an interactive authentication from any session',
+    file: 'src/compat/account/store.ts',
+    find: '.where({ hash, session_id: toUuid(sessionId), request_hash: requestHash })',
+    replace: '.where({ hash, request_hash: requestHash }).whereNotNull(toUuid && sessionId && "session_id")',
+    test: ACCOUNT('is good for the session that asked'),
+  },
+  {
+    breaks: "lets people try out others' passwords with a token of their own",
+    file: 'src/compat/account/interactive-auth.ts',
+    find: 'if (user?.id === userId) return',
+    replace: 'if (user?.id !== userId) return',
+    test: ACCOUNT('has to be that of whoever is signed in'),
+  },
+  {
+    breaks: 'changes the account for a token that is not for the client-server API',
+    file: 'src/compat/account/caller.ts',
+    find: "if (found.kind === 'oauth' && !",
+    replace: "if (found.kind === 'personal' && !",
+    test: ACCOUNT('is open to an app that signed in by OAuth'),
+  },
+  {
+    breaks: 'lets an appservice sign in users outside its namespace',
+    file: 'src/compat/appservice-login.ts',
+    find: 'if (localpart === undefined || !appservices.owns(appservice, localpart)) {',
+    replace: 'if (localpart === undefined) {',
+    test: APPSERVICES('with M_EXCLUSIVE outside its namespace'),
+  },
+  {
+    breaks: 'matches patterns of appservices anywhere in a user ID',
+    file: 'src/appservices/appservices.ts',
+    find: '.lookingAt()',
+    replace: '.find()',
+    test: { file: 'test/http/appservice-registrations.test.ts', title: 'its users are its bot' },
+  },
+  {
+    breaks: 'gives an appservice the user whose name differs in case',
+    file: 'src/appservices/find-user.ts',
+    find: 'return user?.localpart === localpart ? user : undefined',
+    replace: 'return user',
+    test: APPSERVICES('for a user that differs in case'),
+  },
+  {
+    breaks: 'signs in an appservice that makes its devices itself',
+    file: 'src/compat/appservice-login.ts',
+    find: 'if (appservice.managesDevices) {',
+    replace: 'if (!appservice) {',
+    test: APPSERVICES('with M_APPSERVICE_LOGIN_UNSUPPORTED where it makes its devices itself'),
+  },
+  {
+    breaks: 'issues a token to a user who is locked',
+    file: 'src/cli/session-issue.ts',
+    find: 'if (user.lockedAt) {',
+    replace: 'if (!user) {',
+    test: { file: 'test/http/compat-session-issue.test.ts', title: 'refuses users who are unknown, locked' },
   },
 ]
