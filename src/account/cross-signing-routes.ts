@@ -57,12 +57,14 @@ export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): v
     const again = form && 'again' in form ? form.again : undefined
     const notice = again?.notice === 'too_many' || again?.notice === 'busy' ? again.notice : undefined
     if (again?.retryAfterSeconds) ctx.set('Retry-After', String(again.retryAfterSeconds))
-    const wrong = again && !notice ? { password: 'error.password_wrong' as const } : undefined
+    const wrong =
+      again && !notice && !again.refused ? { password: 'error.password_wrong' as const } : undefined
     const data = {
       form: await pages.form(ctx, links.crossSigningReset),
       user: frame(current).user,
       errors: again?.errors?.password ? again.errors : wrong,
       notice,
+      refused: again?.refused,
     }
     pages.render(ctx, 'reauthenticate', data, { status: again?.status ?? 200 })
   }

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import { isDeviceId } from '../oauth/device-id.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
+import type { PolicyGate } from '../policy/gate.ts'
 import type { SessionActor } from '../sessions/sessions.ts'
 import type { User } from '../users/store.ts'
 import { checkMembers, optional, readJson } from './body.ts'
@@ -13,6 +14,8 @@ import { MatrixError } from './matrix-error.ts'
 export interface LoggedIn {
   user: User
   browserSessionId?: string | null
+  /** How the person showed who they are, for the operator's rules; absent for appservices, which have none. */
+  asked?: { type: 'password' | 'token'; authenticatedAt: Date; approvedAt?: Date }
   /** See `SessionStart.by`. */
   by?: SessionActor
   /** See `SessionStart.consume`. */
@@ -44,10 +47,12 @@ export function createLogin({
   types,
   startCompatSession,
   facts,
+  gate,
 }: {
   types: ReadonlyMap<string, LoginType>
   startCompatSession: StartCompatSession
   facts: RequestFacts
+  gate: Pick<PolicyGate, 'compatLogin'>
 }) {
   return async function login(ctx: Context): Promise<void> {
     const body = await readJson(ctx)
@@ -56,10 +61,19 @@ export function createLogin({
     if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
     // Before the password is looked at: what cannot succeed must not cost an attempt.
     const deviceId = checkedDeviceId(asked.device_id)
-    const { user, browserSessionId, by, consume } = await type(ctx, body)
+    const { user, browserSessionId, asked: shown, by, consume } = await type(ctx, body)
     const displayName = [...(asked.initial_device_display_name ?? '').trim()]
       .slice(0, MAX_DISPLAY_NAME)
       .join('')
+    const ip = facts.ip(ctx)
+    const userAgent = facts.userAgent(ctx)
+    if (shown) {
+      const login = { ...shown, deviceId, name: displayName }
+      // Here nobody can be asked: whoever came by the page gave their password there, where a rule wanted it.
+      if (gate.compatLogin(user, { ip, userAgent }, login) === 'reauthenticate') {
+        throw new MatrixError(403, 'M_FORBIDDEN', 'Sign in again: your password is needed once more')
+      }
+    }
     ctx.set('Cache-Control', 'no-store')
     ctx.body = await startCompatSession({
       user,
@@ -67,8 +81,8 @@ export function createLogin({
       displayName: displayName || null,
       withRefresh: asked.refresh_token ?? false,
       browserSessionId: browserSessionId ?? null,
-      ip: facts.ip(ctx),
-      userAgent: facts.userAgent(ctx),
+      ip,
+      userAgent,
       ...(by ? { by } : {}),
       consume,
     })

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
+import type { Clock } from '../clock.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PasswordSignIn } from '../signin/password-sign-in.ts'
 import { getPasswordHash, holdPassword, lockUserRow } from '../users/store.ts'
@@ -18,10 +19,11 @@ function wrongCredentials(): MatrixError {
 /** `m.login.password`: the same check, limits and audit events as the sign-in page's. */
 export function createPasswordLogin(deps: {
   db: Knex
+  clock: Clock
   passwordSignIn: PasswordSignIn
   serverName: string
 }): LoginType {
-  const { db, passwordSignIn, serverName } = deps
+  const { db, clock, passwordSignIn, serverName } = deps
 
   return async function passwordLogin(ctx, body) {
     const { password } = checkMembers(passwordSchema, body)
@@ -31,12 +33,14 @@ export function createPasswordLogin(deps: {
       password,
       ip: ctx.state.ip as string,
       userAgent: ctx.get('User-Agent') || undefined,
+      door: 'compat' as const,
     }
     const result = await passwordSignIn.signIn(request, (trx, user) => getPasswordHash(trx, user.id))
     if (!result.ok) throw result.reason === 'locked' ? userLocked() : wrongCredentials()
     const { user, value: checked } = result
     return {
       user,
+      asked: { type: 'password', authenticatedAt: clock.now() },
       // The device is made at the homeserver between the check and here: a session must not come from a password
       // that was changed, or of a user who was locked, in between.
       consume: async (trx) => {

@@ -52,7 +52,8 @@ export function addCompatRoutes(router: Router, deps: CompatDeps): void {
     ['m.login.token', createTokenLogin({ db, clock, sessions })],
     ['m.login.application_service', createAppserviceLogin(deps)],
   ])
-  if (passwordSignIn) types.set('m.login.password', createPasswordLogin({ db, passwordSignIn, serverName }))
+  if (passwordSignIn)
+    types.set('m.login.password', createPasswordLogin({ db, clock, passwordSignIn, serverName }))
 
   router.get(clientPaths('login'), (ctx) => {
     ctx.body = loginFlows({
@@ -61,7 +62,7 @@ export function addCompatRoutes(router: Router, deps: CompatDeps): void {
       appservices: deps.appservices.anySignsIn,
     })
   })
-  router.post(clientPaths('login'), createLogin({ types, startCompatSession, facts }))
+  router.post(clientPaths('login'), createLogin({ types, startCompatSession, facts, gate: deps.gate }))
   router.post(clientPaths('refresh'), createRefreshRoute({ refresh: deps.refresh }))
   const bearer = createBearer({ db, clock })
   addLogoutRoutes(router, { db, sessions, bearer })

@@ -4,9 +4,12 @@ import type { Context } from 'koa'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
+import type { PolicyGate } from '../policy/gate.ts'
 import { formActionOf, type Pages } from '../server/pages.ts'
 import type { PublicAddress } from '../server/public-address.ts'
+import type { Current } from '../signin/browser.ts'
 import { loginUrl, type RequireSignIn } from '../signin/login-routes.ts'
+import { reauthenticateUrl } from '../signin/reauthenticate-routes.ts'
 import { hashSecret, randomBase62 } from '../tokens/format.ts'
 import { MatrixError } from './matrix-error.ts'
 import { clientPaths } from './paths.ts'
@@ -24,6 +27,7 @@ export interface SsoDeps {
   requireSignIn: RequireSignIn
   address: PublicAddress
   serverName: string
+  gate: PolicyGate
 }
 
 function text(value: unknown): string | undefined {
@@ -32,7 +36,7 @@ function text(value: unknown): string | undefined {
 
 /** `m.login.sso`: from the app to the sign-in page, a consent page that names where it goes, and back with a token. */
 export function addSsoRoutes(router: Router, deps: SsoDeps): void {
-  const { db, clock, pages, requireSignIn, address, serverName } = deps
+  const { db, clock, pages, requireSignIn, address, serverName, gate } = deps
   const { basePath } = address
 
   router.get([...clientPaths('login/sso/redirect'), ...clientPaths('login/sso/redirect/:idp')], (ctx) => {
@@ -58,10 +62,19 @@ export function addSsoRoutes(router: Router, deps: SsoDeps): void {
     return { url, own: `${basePath}${PAGE}?${new URLSearchParams({ redirectUrl })}` }
   }
 
+  /** Whether the operator's rules let this person's apps in; otherwise it has been answered. @throws PolicyDeniedError */
+  function mayEnter(ctx: Context, { user, session }: Current, own: string): boolean {
+    const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
+    const login = { type: 'sso', authenticatedAt: session.authenticatedAt } as const
+    if (gate.compatLogin(user, origin, login) === 'allow') return true
+    seeOther(ctx, reauthenticateUrl(basePath, own))
+    return false
+  }
+
   router.get(`/${PAGE}`, async (ctx) => {
     const { url, own } = targetOf(ctx)
     const current = await requireSignIn(ctx)
-    if (!current) return
+    if (!current || !mayEnter(ctx, current, own)) return
     const web = url.protocol === 'https:' || url.protocol === 'http:'
     const data = {
       form: await pages.form(ctx, own),
@@ -81,6 +94,7 @@ export function addSsoRoutes(router: Router, deps: SsoDeps): void {
     const current = await requireSignIn(ctx)
     if (!current) return
     if (action !== 'continue') return seeOther(ctx, own)
+    if (!mayEnter(ctx, current, own)) return
     const token = randomBase62(32)
     const now = clock.now()
     await insertLoginToken(db, {

@@ -6,6 +6,9 @@ export interface LoginToken {
   userId: string
   browserSessionId: string
   browserSessionLive: boolean
+  createdAt: Date
+  /** When the person had last given their password. */
+  authenticatedAt: Date
   expiresAt: Date
   consumedAt: Date | null
   /** The session that it was exchanged for. */
@@ -32,6 +35,8 @@ export async function findLoginToken(db: Knex, hash: Buffer): Promise<LoginToken
     .first(
       'login_tokens.user_id',
       'login_tokens.browser_session_id',
+      'login_tokens.created_at',
+      'browser_sessions.authenticated_at',
       'login_tokens.expires_at',
       'login_tokens.consumed_at',
       'login_tokens.session_id',
@@ -42,6 +47,8 @@ export async function findLoginToken(db: Knex, hash: Buffer): Promise<LoginToken
       userId: fromUuid(row.user_id),
       browserSessionId: fromUuid(row.browser_session_id),
       browserSessionLive: row.ended_at === null,
+      createdAt: row.created_at,
+      authenticatedAt: row.authenticated_at,
       expiresAt: row.expires_at,
       consumedAt: row.consumed_at,
       sessionId: row.session_id && fromUuid(row.session_id),

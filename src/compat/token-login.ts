@@ -52,6 +52,7 @@ export function createTokenLogin(deps: {
     return {
       user,
       browserSessionId: found.browserSessionId,
+      asked: { type: 'token', authenticatedAt: found.authenticatedAt, approvedAt: found.createdAt },
       consume: async (trx, sessionId) => {
         if (!(await consumeLoginToken(trx, hash, sessionId, clock.now()))) throw invalid()
       },

@@ -79,6 +79,11 @@ export function parseScope(scope: string): Scope {
   }
 }
 
+/** Whether a name is the older spelling of one that has a stable twin. */
+export function isUnstableScope(name: string): boolean {
+  return name === UNSTABLE_API_SCOPE || name.startsWith(UNSTABLE_DEVICE_SCOPE_PREFIX)
+}
+
 /** Adds the stable twin of each unstable Matrix scope and the other way round. Never throws. */
 export function expandScope(scope: string): string {
   const names = scope.split(' ').filter((name) => name !== '')

@@ -138,6 +138,7 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
             const Client = provider.Client as unknown as new (metadata: object) => object
             void new Client(metadata)
           },
+          gate: services.gate,
           limit: (ip) => limits.registration.take(ip),
         }
       : undefined,

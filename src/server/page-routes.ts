@@ -6,6 +6,7 @@ import { addAccountRoutes } from '../account/routes.ts'
 import { addSetupRoutes } from '../setup/setup-routes.ts'
 import { addLinkRoutes } from '../signin/link-routes.ts'
 import { addLoginRoutes } from '../signin/login-routes.ts'
+import { addReauthenticateRoutes } from '../signin/reauthenticate-routes.ts'
 import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
 import { createAssets, createLinks } from '../views/index.ts'
 import type { AppDeps, Services } from './services.ts'
@@ -17,6 +18,14 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
   const { basePath } = services.address
   const minimumLength = config.passwords.minimum_length
   addLoginRoutes(router, { pages, browser, signIn, basePath })
+  addReauthenticateRoutes(router, {
+    pages,
+    browser,
+    requireSignIn: services.requireSignIn,
+    signIn,
+    serverName,
+    basePath,
+  })
   addSignOutRoutes(router, { pages, browser, serverName, basePath })
   addSetupRoutes(router, {
     db,

@@ -8,6 +8,7 @@ import {
   type PageForm,
   type PageName,
   type Views,
+  type Words,
 } from '../views/index.ts'
 import { type Csrf, CsrfError, type VerifiedForm } from './csrf.ts'
 import { readBody } from './door/read-body.ts'
@@ -34,11 +35,19 @@ export function formActionOf(redirectUri: string): string {
   return protocol === 'http:' || protocol === 'https:' ? origin : protocol
 }
 
-type ErrorKind = 'bad_request' | 'client_mismatch' | 'expired' | 'forbidden' | 'internal' | 'not_found'
+type ErrorKind =
+  | 'bad_request'
+  | 'client_mismatch'
+  | 'expired'
+  | 'forbidden'
+  | 'internal'
+  | 'not_found'
+  | 'policy'
 
 function errorKind({ status, code }: { status: number; code: string }): ErrorKind {
   if (status >= 500) return 'internal'
   if (code === 'not_found') return 'not_found'
+  if (code === 'policy_denied') return 'policy'
   if (code === 'form_expired') return 'forbidden'
   if (code === 'interaction_expired') return 'expired'
   return code === 'invalid_client' || code === 'invalid_redirect_uri' ? 'client_mismatch' : 'bad_request'
@@ -104,7 +113,7 @@ export function createPages({
   /** The page that an error becomes. */
   function failure(
     ctx: Context,
-    failed: { status: number; code: string; message: string; retryAfterSeconds?: number },
+    failed: { status: number; code: string; message: string; retryAfterSeconds?: number; words?: Words },
   ): void {
     if (failed.status === 503 || failed.status === 429) {
       const retryUrl = ctx.method === 'GET' ? (ctx.req as { originalUrl?: string }).originalUrl : undefined
@@ -121,7 +130,8 @@ export function createPages({
       status: failed.status,
       heading: `error_page.${kind}.heading` as const,
       // What an app did wrong is told in the protocol's own words: it is for whoever makes the app.
-      message: kind === 'bad_request' ? { text: failed.message } : (`error_page.${kind}.message` as const),
+      message:
+        failed.words ?? (kind === 'bad_request' ? { text: failed.message } : `error_page.${kind}.message`),
       requestId: ctx.state.requestId as string,
     }
     render(ctx, 'error', data, { status: failed.status })

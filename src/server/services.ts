@@ -11,6 +11,7 @@ import { createRequestFacts } from '../oauth/grants/request-facts.ts'
 import { createActivity } from '../oauth/introspection/activity.ts'
 import { createLookupBatch } from '../oauth/introspection/batch.ts'
 import { createIntrospector } from '../oauth/introspection/introspector.ts'
+import { createPolicyGate } from '../policy/gate.ts'
 import type { Policy } from '../policy/policy.ts'
 import { createBrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import { createFirstAdmin } from '../setup/first-admin.ts'
@@ -73,7 +74,8 @@ export function createServices(deps: AppDeps) {
   const passwords = createPasswords({ db, config: config.passwords })
   const browserSessions = createBrowserSessions({ db, clock })
   const browser = createBrowser({ browserSessions, address })
-  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName })
+  const gate = createPolicyGate({ policy: deps.policy, clock, serverName })
+  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })
   const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })
   const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
@@ -124,6 +126,7 @@ export function createServices(deps: AppDeps) {
     browserSessions,
     browser,
     requireSignIn: createRequireSignIn({ browser, basePath: address.basePath }),
+    gate,
     checkPassword,
     passwordSignIn,
     signIn,

@@ -53,6 +53,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
       form: await pages.form(ctx, `${urlOf(interaction)}${switching}`),
       username: again?.username ?? usernameFromHint(interaction.loginHint, serverName),
       errors: again?.errors,
+      refused: again?.refused,
       notice: again?.notice ?? (reauthenticate ? ('reauthenticate' as const) : undefined),
       client: clientSummary(interaction.client, locale, interaction.redirectUri),
       reauthenticateAs: reauthenticate && { mxid: mxid(reauthenticate.user) },

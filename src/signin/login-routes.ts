@@ -43,6 +43,7 @@ export function addLoginRoutes(router: Router, { pages, browser, signIn, basePat
       form: await pages.form(ctx, `${basePath}login`, next),
       username: again?.username,
       errors: again?.errors,
+      refused: again?.refused,
       notice: again ? again.notice : locked,
     }
     pages.render(ctx, 'sign-in', data, { status: again?.status ?? 200 })

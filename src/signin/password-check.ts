@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { UnavailableError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
+import type { PasswordDoor, PolicyGate } from '../policy/gate.ts'
 import { parseUserIdentifier } from '../users/localpart.ts'
 import type { Passwords } from '../users/passwords.ts'
 import { findCredentials, holdPassword, lockUserRow, type User } from '../users/store.ts'
@@ -10,6 +11,9 @@ export interface PasswordAttempt {
   identifier: string
   password: string
   ip: string
+  userAgent?: string | null | undefined
+  /** Where it was typed; on a page of ours where nothing is said. */
+  door?: PasswordDoor
 }
 
 /** What is done with a right password, in a transaction in which neither user nor password can change. */
@@ -33,8 +37,9 @@ export function createPasswordCheck(deps: {
   passwords: Passwords
   limits: Limits
   serverName: string
+  gate: Pick<PolicyGate, 'passwordLogin'>
 }) {
-  const { db, passwords, limits, serverName } = deps
+  const { db, passwords, limits, serverName, gate } = deps
 
   async function compare<T>(
     attempt: PasswordAttempt,
@@ -50,6 +55,9 @@ export function createPasswordCheck(deps: {
       const user = await lockUserRow(trx, found.user.id, 'share')
       if (!user || !(await holdPassword(trx, user.id, checked, check.upgraded)))
         throw new StalePasswordError()
+      // Only now: what the operator's rules say of a user is no business of whoever does not have the password
+      // (invariant 9). What is wrong with the account itself, the caller tells.
+      if (!user.deactivatedAt && !user.lockedAt) gate.passwordLogin(attempt.door ?? 'page', user, attempt)
       return { ok: true, value: await use(trx, user) }
     })
   }
@@ -71,7 +79,7 @@ export function createPasswordCheck(deps: {
 
   /**
    * Checks a password and, where it is right, runs `use`. Locked and deactivated users pass: the caller looks.
-   * Throws LimitedError, UnavailableError, and what `use` throws.
+   * Throws LimitedError, UnavailableError, PolicyDeniedError, and what `use` throws.
    */
   return async function checkPassword<T>(
     attempt: PasswordAttempt,

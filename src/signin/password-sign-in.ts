@@ -2,6 +2,8 @@ import type { Knex } from 'knex'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
+import type { PasswordDoor } from '../policy/gate.ts'
+import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { Passwords } from '../users/passwords.ts'
 import type { User } from '../users/store.ts'
 import type { CheckPassword } from './password-check.ts'
@@ -13,6 +15,8 @@ export interface SignInRequest {
   password: string
   ip: string
   userAgent?: string | undefined
+  /** See `PasswordAttempt.door`. */
+  door?: PasswordDoor
 }
 
 /** Why not. `locked` and `deactivated` are told after the right password only (invariants 8 and 9). */
@@ -24,7 +28,7 @@ export type SignInResult<T> = { ok: true; user: User; value: T } | { ok: false; 
 export type Establish<T> = (trx: Knex, user: User) => Promise<T>
 
 export interface PasswordSignIn {
-  /** Throws LimitedError, UnavailableError, or `passwords_disabled`. */
+  /** Throws LimitedError, UnavailableError, PolicyDeniedError, or `passwords_disabled`. */
   signIn<T = undefined>(request: SignInRequest, establish?: Establish<T>): Promise<SignInResult<T>>
 }
 
@@ -37,7 +41,12 @@ export function createPasswordSignIn(deps: {
 }): PasswordSignIn {
   const { db, passwords, clock, checkPassword } = deps
 
-  async function recordFailure(trx: Knex, request: SignInRequest, reason: SignInRefusal, user?: User) {
+  async function recordFailure(
+    trx: Knex,
+    request: SignInRequest,
+    reason: SignInRefusal | 'policy',
+    user?: { id: string | undefined },
+  ) {
     await recordAudit(trx, clock.now(), {
       event: 'sign_in.failed',
       actor: 'user',
@@ -79,7 +88,12 @@ export function createPasswordSignIn(deps: {
     if (!passwords.enabled) {
       throw new PosternError('passwords_disabled', 'Passwords are switched off here', { status: 403 })
     }
-    const checked = await checkPassword(request, (trx, user) => complete(trx, user, request, establish))
+    const checked = await checkPassword(request, (trx, user) =>
+      complete(trx, user, request, establish),
+    ).catch(async (error: unknown) => {
+      if (error instanceof PolicyDeniedError) await recordFailure(db, request, 'policy', { id: error.userId })
+      throw error
+    })
     if (checked.ok) return checked.value
     await recordFailure(db, request, 'credentials', checked.user)
     return { ok: false, reason: 'credentials' }

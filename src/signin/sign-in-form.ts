@@ -3,10 +3,11 @@ import type { Context } from 'koa'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { LimitedError, UnavailableError } from '../errors.ts'
+import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { PostedForm } from '../server/pages.ts'
 import type { BrowserSessions } from '../sessions/browser/browser-sessions.ts'
 import type { User } from '../users/store.ts'
-import type { FormErrors, SignInNotice } from '../views/index.ts'
+import type { FormErrors, SignInNotice, Words } from '../views/index.ts'
 import type { Browser, Current } from './browser.ts'
 import type { PasswordSignIn } from './password-sign-in.ts'
 
@@ -16,6 +17,8 @@ export interface SignInAgain {
   username: string
   errors?: FormErrors
   notice?: SignInNotice
+  /** What a rule of the operator says to a right password. */
+  refused?: Words
   retryAfterSeconds?: number
 }
 
@@ -44,6 +47,7 @@ export function createSignInForm({ clock, passwordSignIn, browserSessions, brows
     if (error instanceof UnavailableError) {
       return { status: 503, username, notice: 'busy', retryAfterSeconds: error.retryAfterSeconds }
     }
+    if (error instanceof PolicyDeniedError) return { status: 403, username, refused: error.words }
     throw error
   }
 

@@ -40,14 +40,20 @@ export function createChangePassword(deps: ChangePasswordDeps) {
 
   /**
    * Wrong current passwords count like failed sign-ins (check 60). Throws one of `PasswordRefusal`, LimitedError,
-   * UnavailableError, `user_locked`, `signed_out` where the browser session has ended meanwhile.
+   * UnavailableError, PolicyDeniedError, `user_locked`, `signed_out` where the browser session has ended meanwhile.
    */
   return async function changePassword(change: PasswordChange): Promise<PasswordChanged> {
     const { user, current, next, ip, userAgent } = change
     const by = { actor: 'user', actorUserId: user.id, ip, userAgent } as const
     passwords.assertAcceptable(next, user.localpart)
     const hash = await passwords.hash(next)
-    const attempt = { identifier: user.localpart, password: current, ip }
+    const attempt = {
+      identifier: user.localpart,
+      password: current,
+      ip,
+      userAgent,
+      door: 'password_change' as const,
+    }
 
     const checked = await checkPassword(attempt, async (trx, present) => {
       if (present.id !== user.id || present.deactivatedAt) throw signedOut()

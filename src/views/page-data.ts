@@ -60,6 +60,8 @@ export interface SignInPage {
   errors?: Maybe<FormErrors>
   client?: Maybe<ClientSummary>
   notice?: Maybe<SignInNotice>
+  /** Why a right password does not help: what a rule of the operator says. */
+  refused?: Maybe<Words>
   /** Set where someone who is signed in must show that it is still them: the user name is then fixed. */
   reauthenticateAs?: Maybe<UserSummary>
   /** Offers a `Cancel` button (`action=cancel`). */
@@ -235,10 +237,13 @@ export interface AccountCrossSigningResetPage extends AccountFrame {
 }
 
 export interface ReauthenticatePage {
+  /** An app is about to be let in, rather than something changed. */
+  forApp?: Maybe<boolean>
   form: PageForm
   user: UserSummary
   errors?: Maybe<FormErrors>
   notice?: Maybe<'too_many' | 'busy' | 'expired'>
+  refused?: Maybe<Words>
 }
 
 export interface BusyPage {

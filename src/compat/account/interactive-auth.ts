@@ -98,7 +98,13 @@ export function createInteractiveAuth(deps: {
     caller: Caller,
     { password, bound, act }: { password: string; bound: Bound | undefined; act: Authorised<T> },
   ) {
-    const attempt = { identifier: caller.user.localpart, password, ip: ctx.state.ip as string }
+    const attempt = {
+      identifier: caller.user.localpart,
+      password,
+      ip: ctx.state.ip as string,
+      userAgent: ctx.get('User-Agent'),
+      door: 'compat' as const,
+    }
     return checkPassword(attempt, async (trx, user) => {
       if (user.id !== caller.user.id || user.deactivatedAt) {
         throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unknown access token', {

@@ -2,6 +2,8 @@ import type { Knex } from 'knex'
 import type { Clock } from '../../clock.ts'
 import { LimitedError } from '../../errors.ts'
 import { newId } from '../../ids.ts'
+import type { Origin, PolicyGate } from '../../policy/gate.ts'
+import { PolicyDeniedError } from '../../policy/refusal.ts'
 import { hashSecret } from '../../tokens/format.ts'
 import { newClientSecret } from '../clients/client-secret.ts'
 import { type Client, type ClientMetadata, hasSecret } from '../clients/clients.ts'
@@ -20,6 +22,8 @@ export interface RegistrationDeps {
   validateMetadata(metadata: Record<string, unknown>): void
   /** counts a new client against its address; throws LimitedError */
   limit(ip: string): Promise<void>
+  /** the operator's rules; throws PolicyDeniedError */
+  gate: Pick<PolicyGate, 'registration'>
 }
 
 export interface RegistrationAnswer {
@@ -36,13 +40,18 @@ export interface RegistrationAnswer {
 export async function registerClient(
   deps: RegistrationDeps,
   body: Buffer,
-  { ip }: { ip: string },
+  origin: Origin,
 ): Promise<RegistrationAnswer> {
   try {
     const metadata = readClientMetadata(parseBody(body), deps)
+    // Known apps too: a rule that was made after they registered must reach them, and each sign-in registers anew.
+    deps.gate.registration(metadata, origin)
+    const { ip } = origin
     if (metadata.token_endpoint_auth_method !== 'none') return await registerConfidential(deps, metadata, ip)
     return created(await registerPublic(deps, metadata, ip))
   } catch (error) {
+    // RFC 7591 §3.2.2 has no code for it but this one.
+    if (error instanceof PolicyDeniedError) return refused('invalid_client_metadata', error.message)
     if (error instanceof RegistrationError) return refused(error.code, error.message)
     if (error instanceof LimitedError) {
       const answer = { error: 'temporarily_unavailable', error_description: error.message }

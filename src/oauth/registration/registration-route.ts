@@ -6,9 +6,9 @@ import { type RegistrationDeps, refused, registerClient } from './register-clien
 /** `POST /oauth2/registration`: the raw body in, RFC 7591's answer out. It needs no body parser before it. */
 export function createRegistrationRoute(deps: RegistrationDeps): (ctx: Context) => Promise<void> {
   return async (ctx) => {
-    const ip: string = ctx.state.ip
+    const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
     const answer = await readBody(ctx.req, MAXIMUM_BODY)
-      .then((body) => registerClient(deps, body, { ip }))
+      .then((body) => registerClient(deps, body, origin))
       .catch((error: unknown) => {
         if (!(error instanceof BodyTooLargeError)) throw error
         return refused('invalid_client_metadata', error.message)

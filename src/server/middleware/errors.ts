@@ -3,7 +3,9 @@ import type { Logger } from 'pino'
 import { answerMatrixError, MatrixError } from '../../compat/matrix-error.ts'
 import { LimitedError, PosternError, UnavailableError } from '../../errors.ts'
 import { HomeserverError } from '../../homeserver/errors.ts'
+import { PolicyDeniedError } from '../../policy/refusal.ts'
 import { isUnavailable } from '../../storage/availability.ts'
+import type { Words } from '../../views/index.ts'
 import type { Pages } from '../pages.ts'
 
 /** An answer that an error becomes on any surface. */
@@ -14,6 +16,8 @@ interface Failure {
   retryAfterSeconds?: number
   /** More members of a Matrix error. */
   members?: Readonly<Record<string, unknown>>
+  /** What a page says, where it is not `message`. */
+  words?: Words
 }
 
 /** oidc-provider's errors, where one of our own routes lets the library throw. */
@@ -40,6 +44,10 @@ export function toFailure(error: unknown): Failure {
   }
   if (error instanceof MatrixError) {
     return { status: error.status, code: error.code, message: error.message, members: error.members }
+  }
+  if (error instanceof PolicyDeniedError) {
+    const { status, code, message, words } = error
+    return { status, code, message, words }
   }
   if (error instanceof PosternError) return { status: error.status, code: error.code, message: error.message }
   if (isLibraryError(error) && error.expose !== false) {
