@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { listUsers, type User, type UserFilter } from '../users/store.ts'
+import { type ListedUser, listUsers, type UserFilter } from '../users/store.ts'
 import type { Context } from './context.ts'
 import { withDatabase } from './database.ts'
 
@@ -23,13 +23,18 @@ export function addUserList(parent: Command, { terminal, config }: Context): voi
     })
 }
 
-function states({ isAdmin, lockedAt, deactivatedAt }: User): string[] {
-  return [isAdmin && 'admin', lockedAt && 'locked', deactivatedAt && 'deactivated'].filter(
-    (state) => typeof state === 'string',
-  )
+function states(user: ListedUser): string[] {
+  return [
+    user.isAdmin && 'admin',
+    user.lockedAt && 'locked',
+    user.deactivatedAt && 'deactivated',
+    user.isSuspended && 'suspended',
+    user.isGuest && 'guest',
+    user.appserviceId !== null && 'appservice',
+  ].filter((state) => typeof state === 'string')
 }
 
-function toJson(user: User) {
+function toJson(user: ListedUser) {
   return {
     id: user.id,
     localpart: user.localpart,
@@ -37,6 +42,9 @@ function toJson(user: User) {
     locked_at: user.lockedAt,
     deactivated_at: user.deactivatedAt,
     admin: user.isAdmin,
+    suspended: user.isSuspended,
+    guest: user.isGuest,
+    appservice_id: user.appserviceId,
     provisioned_at: user.provisionedAt,
   }
 }

@@ -152,9 +152,25 @@ export interface UserFilter {
   limit?: number
 }
 
+/** A user with what an import noted. */
+export interface ListedUser extends User {
+  isGuest: boolean
+  isSuspended: boolean
+  /** The appservice that made this user at the homeserver. */
+  appserviceId: string | null
+}
+
+const LISTED_COLUMNS = [
+  ...USER_COLUMNS,
+  'users.is_guest',
+  'users.is_suspended',
+  'users.appservice_id',
+] as const
+type ListedRow = UserRow & { is_guest: boolean; is_suspended: boolean; appservice_id: string | null }
+
 /** Users in the order of their IDs, which is the order in which they were made. */
-export async function listUsers(db: Knex, filter: UserFilter = {}): Promise<User[]> {
-  const query = db('users').select<UserRow[]>(USER_COLUMNS).orderBy('id')
+export async function listUsers(db: Knex, filter: UserFilter = {}): Promise<ListedUser[]> {
+  const query = db('users').select<ListedRow[]>(LISTED_COLUMNS).orderBy('id')
   if (filter.admin !== undefined) query.where('is_admin', filter.admin)
   if (filter.locked !== undefined) query[filter.locked ? 'whereNotNull' : 'whereNull']('locked_at')
   if (filter.deactivated !== undefined) {
@@ -163,7 +179,12 @@ export async function listUsers(db: Knex, filter: UserFilter = {}): Promise<User
   if (filter.search !== undefined) query.whereRaw('strpos(lower(localpart), lower(?)) > 0', [filter.search])
   if (filter.after !== undefined) query.where('id', '>', toUuid(filter.after))
   if (filter.limit !== undefined) query.limit(filter.limit)
-  return (await query).map(toUser)
+  return (await query).map((row) => ({
+    ...toUser(row),
+    isGuest: row.is_guest,
+    isSuspended: row.is_suspended,
+    appserviceId: row.appservice_id,
+  }))
 }
 
 /** Whether anyone may administer this service. */

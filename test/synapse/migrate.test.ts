@@ -8,11 +8,12 @@ import {
   readBySync,
   startEncryptedApp,
 } from '../support/migrate/encrypted.ts'
-import { passwordLogin, whoami } from '../support/migrate/matrix-api.ts'
-import { SERVER_NAME } from '../support/migrate/old-synapse.ts'
+import { documentedKinds, observedKinds } from '../support/migrate/kinds.ts'
+import { callApi, legacyRefresh, passwordLogin, sync, whoami } from '../support/migrate/matrix-api.ts'
+import { AS_TOKEN, SERVER_NAME } from '../support/migrate/old-synapse.ts'
 import { type OldWorld, startOldWorld } from '../support/migrate/old-world.ts'
 import { changeEndpoint, follow, readBySynapse } from '../support/migrate/operator.ts'
-import { OLD_PASSWORD, type OldSession } from '../support/migrate/people.ts'
+import { OLD_PASSWORD, type OldSession, userIdOf } from '../support/migrate/people.ts'
 
 // Each of these goes on where the one before it stopped: an operator follows the guide, and apps watch.
 describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => {
@@ -21,6 +22,8 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
   let writer: EncryptedApp
   let room: string
   let oldMessage: string
+  /** What the apps hold after the switch, of those who got something new. */
+  const renewed: Record<string, OldSession> = {}
 
   beforeAll(async () => {
     world = await startOldWorld(engine)
@@ -80,5 +83,170 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
       `${SERVER_NAME} True http://127.0.0.1:${world.posternPort}/`,
     )
     expect(await readFile(edited, 'utf8')).toContain('# no federation here')
+  })
+
+  test('the check beside the running Synapse says what will be moved, and what will not and why', async () => {
+    const printed = await follow(world, blocks('3. Check'))
+    expect(printed).toMatch(/^users +13 +11 +0 +2$/m)
+    expect(printed).toContain('belongs to another server (@stray:elsewhere.test)')
+    expect(printed).toContain('warning: 1 users are shadow-banned')
+    expect(printed).not.toMatch(/syt_|syr_|MDAx|\$2[aby]\$/)
+  })
+
+  test('the rehearsal beside the running Synapse leaves nothing behind', async () => {
+    expect(await follow(world, blocks('4. Rehearse'))).toContain('Nothing was changed.')
+    expect(await follow(world, ['postern user list'])).toBe('')
+  })
+
+  test('the import refuses to run while Synapse is up, and says how it knows', async () => {
+    const [stopAndRun = ''] = blocks('5. Switch')
+    const runOnly = stopAndRun.slice(stopAndRun.indexOf('sudo postern'))
+    const { code, err } = await world.machine.run(runOnly)
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('/health answers') })
+    expect(await follow(world, ['postern user list'])).toBe('')
+  })
+
+  test('the switch takes the guide’s commands', async () => {
+    const [stopAndRun = '', verify = '', start = ''] = blocks('5. Switch')
+    expect(await follow(world, [stopAndRun])).toContain('Moved in')
+    console.log(await follow(world, [verify]))
+    world.homeserver.configured.target = world.newProxy
+    await follow(world, [start])
+    await follow(world, blocks('6. See that it works'))
+  })
+
+  test('the table in the guide says what is seen of every kind of user', async () => {
+    expect(await observedKinds(world)).toEqual(await documentedKinds())
+  })
+
+  test('every access token goes on, in whatever form, on the device that it was for', async () => {
+    for (const name of [
+      'alice',
+      'aliceLaptop',
+      'aliceOld',
+      'aliceDeviceless',
+      'root',
+      'nell',
+      'erik',
+      'shade',
+    ]) {
+      const { accessToken, userId, deviceId } = person(name)
+      const answer = await whoami(world.synapse.url, accessToken)
+      expect({ name, ...answer }).toMatchObject({ name, status: 200, body: { user_id: userId } })
+      expect(answer.body.device_id).toBe(deviceId)
+      expect((await sync(world.synapse.url, accessToken)).status).toBe(200)
+    }
+  })
+
+  test('an administrator’s old token still opens the homeserver’s admin API, and nobody else’s does', async () => {
+    const list = (name: string) =>
+      callApi(world.synapse.url, 'GET', '/_synapse/admin/v2/users?guests=false', {
+        token: person(name).accessToken,
+      })
+    expect((await list('root')).status).toBe(200)
+    expect((await list('alice')).status).toBe(403)
+  })
+
+  test('refresh tokens go on, also where the access token ran out', async () => {
+    for (const name of ['aliceLaptop', 'erikTablet']) {
+      const { refreshToken = '', deviceId, userId } = person(name)
+      const { status, body } = await legacyRefresh(world.homeserver.url, refreshToken)
+      expect({ name, status }).toEqual({ name, status: 200 })
+      const accessToken = String(body.access_token)
+      const answer = await whoami(world.homeserver.url, accessToken)
+      expect(answer.body).toMatchObject({ user_id: userId, device_id: deviceId })
+      renewed[name] = { userId, accessToken, refreshToken: String(body.refresh_token) }
+    }
+  })
+
+  test('everyone signs in as before: by name, user ID and e-mail address', async () => {
+    const { url } = world.homeserver
+    for (const name of ['alice', userIdOf('alice'), 'alice@mail.example.test']) {
+      const { status, body } = await passwordLogin(url, name, OLD_PASSWORD)
+      expect({ name, status, user: body.user_id }).toEqual({ name, status: 200, user: userIdOf('alice') })
+      expect((await whoami(url, String(body.access_token))).status).toBe(200)
+      renewed.aliceNew = { userId: userIdOf('alice'), accessToken: String(body.access_token) }
+    }
+    expect((await passwordLogin(url, 'alice', 'wrong')).status).toBe(403)
+  })
+
+  test('an app with encryption goes on: it reads what was sent before and what is sent now', async () => {
+    expect(await readAgain(reader, room, oldMessage)).toBe('before the switch')
+    await writer.refresh()
+    const { event_id } = await writer.client.sendTextMessage(room, 'after the switch')
+    expect(await readBySync(reader, room, event_id)).toBe('after the switch')
+    expect(reader.signedOut()).toBe(false)
+    expect(writer.signedOut()).toBe(false)
+  })
+
+  test('a device without a token stays with its keys, also when somebody signs in or out', async () => {
+    const { body } = await passwordLogin(world.homeserver.url, 'keeper', OLD_PASSWORD)
+    const token = String(body.access_token)
+    const devices = await callApi(world.homeserver.url, 'GET', '/_matrix/client/v3/devices', { token })
+    expect(JSON.stringify(devices.body)).toContain('KEEPERPHONE')
+    expect((await callApi(world.homeserver.url, 'POST', '/_matrix/client/v3/logout', { token })).status).toBe(
+      200,
+    )
+  })
+
+  test('an old token signs out, and is dead at the homeserver at once', async () => {
+    const { accessToken: token } = person('aliceOld')
+    const out = await callApi(world.homeserver.url, 'POST', '/_matrix/client/v3/logout', { token })
+    expect(out.status).toBe(200)
+    expect(await statusOf('aliceOld')).toBe(401)
+    expect(await statusOf('alice')).toBe(200)
+  })
+
+  test('a locked person’s tokens are held, and work again after the unlock', async () => {
+    const { refreshToken = '' } = person('lotteTablet')
+    const held = await legacyRefresh(world.homeserver.url, refreshToken)
+    expect(held.body).toMatchObject({ errcode: 'M_USER_LOCKED', soft_logout: true })
+    await follow(world, ['postern user unlock lotte'])
+    expect(await statusOf('lotte')).toBe(200)
+    expect((await legacyRefresh(world.homeserver.url, refreshToken)).status).toBe(200)
+  })
+
+  test('a suspended person stays suspended at the homeserver', async () => {
+    const { accessToken: token } = person('susi')
+    const path = '/_matrix/client/v3/createRoom'
+    const { status, body } = await callApi(world.homeserver.url, 'POST', path, { token, body: {} })
+    expect({ status, body }).toMatchObject({ status: 403, body: { errcode: 'M_USER_SUSPENDED' } })
+  })
+
+  test('a person without a password gets one from the operator', async () => {
+    const password = 'nell has one at last'
+    await follow(world, [`echo '${password}' | postern user set-password nell --password-stdin`])
+    expect((await passwordLogin(world.homeserver.url, 'nell', password)).status).toBe(200)
+  })
+
+  test('a bridge goes on with its own token, for its old users and for new ones', async () => {
+    const { url } = world.homeserver
+    const as = (user: string) =>
+      callApi(url, 'GET', `/_matrix/client/v3/account/whoami?user_id=${encodeURIComponent(userIdOf(user))}`, {
+        token: AS_TOKEN,
+      })
+    expect((await as('bridge-anna')).body).toMatchObject({ user_id: userIdOf('bridge-anna') })
+    const body = { type: 'm.login.application_service', username: 'bridge-bert', inhibit_login: true }
+    const made = await callApi(url, 'POST', '/_matrix/client/v3/register', { token: AS_TOKEN, body })
+    expect(made.status).toBe(200)
+    expect((await as('bridge-bert')).status).toBe(200)
+  })
+
+  test('going back: old tokens and passwords work at Synapse, and what was made since does not', async () => {
+    world.homeserver.configured.target = world.synapse.url
+    await follow(world, blocks('7. Going back'))
+    const { url } = world.homeserver
+    for (const name of ['alice', 'aliceDeviceless', 'aliceTablet', 'root', 'guest', 'nell', 'susi'])
+      expect({ name, status: await statusOf(name) }).toEqual({ name, status: 200 })
+    expect((await passwordLogin(url, 'alice@mail.example.test', OLD_PASSWORD)).status).toBe(200)
+    expect((await passwordLogin(url, 'nell', 'nell has one at last')).status).toBe(403)
+    const tablet = await legacyRefresh(url, person('aliceTablet').refreshToken ?? '')
+    expect(tablet.status).toBe(200)
+    for (const name of Object.keys(renewed))
+      expect((await whoami(url, renewed[name]?.accessToken ?? '')).status).toBe(401)
+    expect(reader.signedOut()).toBe(false)
+    expect(await readAgain(reader, room, oldMessage)).toBe('before the switch')
+    // Signed out since the switch, and still so: Synapse lost the device then.
+    expect(await statusOf('aliceOld')).toBe(401)
   })
 })

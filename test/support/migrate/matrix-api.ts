@@ -44,7 +44,8 @@ export function passwordLogin(
   password: string,
   extra: Record<string, unknown> = {},
 ): Promise<ApiAnswer> {
-  const identifier = user.includes('@')
+  const isAddress = user.indexOf('@') > 0
+  const identifier = isAddress
     ? { type: 'm.id.thirdparty', medium: 'email', address: user }
     : { type: 'm.id.user', user }
   const body = { type: 'm.login.password', identifier, password, ...extra }
