@@ -31,6 +31,8 @@ export async function ageDatabase(database: OldDatabase): Promise<Record<string,
 
     -- A person who came by single sign-on has no password.
     update users set password_hash = null where name = '${userIdOf('nell')}';
+    -- One whom no administrator has approved yet.
+    update users set approved = false where name = '${userIdOf('wanda')}';
     -- A device whose token ran out while nobody used it.
     update access_tokens set valid_until_ms = 1000 where device_id = 'ERIKTABLET';
     -- A device that has no token left, but still its keys.

@@ -21,6 +21,7 @@ const EXAMPLES: Record<string, string> = {
   locked: 'lotte',
   deactivated: 'dora',
   guest: 'guest',
+  'waiting for approval (MSC3866)': 'wanda',
   'of an appservice': 'bridged',
 }
 

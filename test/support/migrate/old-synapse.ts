@@ -38,6 +38,12 @@ export async function layOutSynapse(
   return { etc, data, url: `http://127.0.0.1:${port}`, configPaths: [file, join(etc, 'conf.d')] }
 }
 
+/** From now on new people wait until an administrator approves of them (MSC3866). */
+export async function requireApproval({ etc }: OldSynapse): Promise<void> {
+  const msc3866 = { enabled: true, require_approval_for_new_accounts: true }
+  await writeFile(join(etc, 'conf.d/approval.yaml'), stringify({ experimental_features: { msc3866 } }))
+}
+
 const bridge = {
   id: 'bridge',
   url: null,

@@ -11,7 +11,7 @@ import { ageDatabase } from './by-hand.ts'
 import { type Guide, readGuide } from './guide.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { createOldDatabase, type Engine, type OldDatabase } from './old-database.ts'
-import { layOutSynapse, type OldSynapse } from './old-synapse.ts'
+import { layOutSynapse, type OldSynapse, requireApproval } from './old-synapse.ts'
 import { fillSynapse, type OldSession } from './people.ts'
 import { layOutPostern, posternUnit } from './postern-unit.ts'
 import { type PublicAddress, startPublicAddress } from './public-address.ts'
@@ -87,6 +87,7 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
   const people = await fillSynapse(synapse.url)
   await units['matrix-synapse'].stop()
   Object.assign(people, await ageDatabase(database))
+  await requireApproval(synapse)
   await units['matrix-synapse'].start()
 
   return {

@@ -22,7 +22,7 @@ export async function fillSynapse(url: string): Promise<Record<string, OldSessio
     mustCall(url, method, `/_synapse/admin/${path}`, { token: root.accessToken, body })
 
   const people: Record<string, OldSession> = { root }
-  for (const name of ['alice', 'dora', 'lotte', 'susi', 'shade', 'nell', 'erik', 'keeper'])
+  for (const name of ['alice', 'dora', 'lotte', 'susi', 'shade', 'nell', 'erik', 'keeper', 'wanda'])
     people[name] = await signUp(url, name)
   people.aliceLaptop = await logIn(url, 'alice', 'ALICELAPTOP', { refresh_token: true })
   people.aliceTablet = await logIn(url, 'alice', 'ALICETABLET', { refresh_token: true })
