@@ -57,7 +57,7 @@ export async function resolveAddresses(client: Client): Promise<void> {
 export async function writeAddresses(client: Client, now: Date): Promise<void> {
   await client.query(
     `insert into user_emails (id, user_id, email, created_at, confirmed_at)
-     select pg_temp.new_id(at), user_id, address, at, coalesce(pg_temp.time_of(validated_at), at)
+     select pg_temp.new_id(at, address), user_id, address, at, coalesce(pg_temp.time_of(validated_at), at)
        from (select *, coalesce(pg_temp.time_of(added_at), $1) as at from moved_emails
               where problem is null and not known) e`,
     [now],

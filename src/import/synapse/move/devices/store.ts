@@ -14,7 +14,7 @@ export async function resolveDevices(client: Client, now: Date): Promise<void> {
     `create temp table moved_devices on commit drop as
      select d.user_id, d.device_id, d.display_name, d.last_seen, d.ip, d.user_agent,
             m.id as owner, m.admin, s.id is not null as known, f.created_at, e.ends_at,
-            coalesce(s.id, pg_temp.new_id(f.created_at)) as session_id,
+            coalesce(s.id, pg_temp.new_id(f.created_at, d.user_id || ' ' || d.device_id)) as session_id,
             case when m.id is null then '${NO_USER}'
                  when m.deactivated then '${DEACTIVATED}'
                  when m.guest then '${GUEST}'

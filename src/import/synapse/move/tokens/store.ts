@@ -15,7 +15,7 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
     `create temp table moved_access on commit drop as
      select t.id, t.hash, t.valid_until_ms, t.used, r.hash as refresh_hash, m.id as owner, m.admin, k.hash is not null as known,
             f.created_at, t.device_id is null as deviceless,
-            case when t.device_id is null then pg_temp.new_id(f.created_at) else d.session_id end as session_id,
+            case when t.device_id is null then pg_temp.new_id(f.created_at, t.id::text) else d.session_id end as session_id,
             case when t.puppets_user_id is not null then 'an administrator made it to act as another user'
                  ${COMMON_PROBLEMS}
                  when t.device_id is not null and d.session_id is null then 'its device is gone or set aside'
