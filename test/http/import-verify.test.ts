@@ -238,6 +238,17 @@ test('--sample says how many rows of each kind are compared', async () => {
   await fixture.close()
 })
 
+test("Synapse's database may be named by a dsn", async () => {
+  const fixture = await createSynapseTables('PostgreSQL')
+  const { host, port, user, password, dbname } = fixture.synapse.section.args
+  const dsn = `host='${host}' port=${port} user='${user}' password='${password}' dbname=${dbname}`
+  const overrides = { ...READY, synapse: { database: { name: 'psycopg2', args: { dsn } } } }
+  await addPeople(fixture.synapse)
+  expect((await runImportCommand(fixture, 'run', [], overrides)).code).toBe(0)
+  expect((await runImportCommand(fixture, 'verify', ['--json'], overrides)).code).toBe(0)
+  await fixture.close()
+})
+
 test('an older schema is verified too', async () => {
   const fixture = await createSynapseTables('SQLite', { schema: 'old' })
   await fixture.synapse.run(`insert into users (name, creation_ts) values ('@old:localhost.test', 1400000000);

@@ -1,6 +1,6 @@
 import { PosternError } from '../../../errors.ts'
+import { connectionParameters } from '../conninfo.ts'
 import type { SynapseDatabase } from '../homeserver-config.ts'
-import { connectionParameters } from './conninfo.ts'
 
 /** A database for Postern beside Synapse's. */
 export interface DatabaseBeside {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import pg from 'pg'
+import { connectionParameters } from '../conninfo.ts'
 import type { HomeserverConfig } from '../homeserver-config.ts'
 import { openPostgresqlSource } from './postgresql/store.ts'
 import { SourceError, type SynapseSource } from './source.ts'
@@ -39,20 +40,14 @@ async function clientConfigOf(
   args: Record<string, unknown>,
   env: NodeJS.ProcessEnv,
 ): Promise<pg.ClientConfig> {
-  const value = (...names: string[]) => {
-    const found = names.map((name) => args[name]).find((one) => one !== undefined && one !== null)
-    return found === undefined ? undefined : String(found)
-  }
-  const host =
-    value('host', 'hostaddr') ?? env.PGHOST ?? (await defaultHost(value('port') ?? env.PGPORT ?? '5432'))
-  const port = value('port')
+  const { host, hostaddr, port, user, password, dbname, sslmode, sslrootcert } = connectionParameters(args)
   const parameters = {
-    host,
-    user: value('user'),
-    password: value('password'),
-    database: value('dbname', 'database'),
+    host: host ?? hostaddr ?? env.PGHOST ?? (await defaultHost(port ?? env.PGPORT ?? '5432')),
+    user,
+    password,
+    database: dbname,
     port: port === undefined ? undefined : Number(port),
-    ssl: sslOf(value('sslmode') ?? env.PGSSLMODE, value('sslrootcert')),
+    ssl: sslOf(sslmode ?? env.PGSSLMODE, sslrootcert),
   }
   return Object.fromEntries(Object.entries(parameters).filter(([, one]) => one !== undefined))
 }

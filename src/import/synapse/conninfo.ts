@@ -1,4 +1,4 @@
-import { HomeserverConfigError } from '../homeserver-files.ts'
+import { HomeserverConfigError } from './homeserver-files.ts'
 
 /**
  * libpq's parameters from psycopg2's arguments, with those of a `dsn` among them (a URI, or "key=value key='value'").
