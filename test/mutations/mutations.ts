@@ -54,8 +54,8 @@ export const mutations: Mutation[] = [
     invariant: 4,
     breaks: 'lets a code be consumed twice',
     file: 'src/oauth/provider/store.ts',
-    find: "    .whereNull('consumed_at')\n",
-    replace: '',
+    find: ".whereNull('consumed_at')\n    .where('expires_at', '>', now)",
+    replace: ".where('expires_at', '>', now)",
   },
   {
     invariant: 4,
