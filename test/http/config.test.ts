@@ -34,6 +34,7 @@ describe('without a file', () => {
     expect(config.http).toEqual({
       public_url: 'http://localhost:8080/',
       listeners: [{ host: 'localhost', port: 8080 }],
+      drain_limit: 20,
       trusted_proxies: ['127.0.0.0/8', '::1/128'],
     })
     expect(config.matrix).toEqual({ server_name: 'localhost', request_timeout: 10 })
