@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { editHomeserverYaml } from '../../src/import/synapse/configure/edit-homeserver.ts'
 
 const section = { enabled: true, endpoint: 'http://localhost:8080/', secret: 'abc' }
@@ -41,7 +42,7 @@ registration_shared_secret: 'x'
 password_config:
    # The pepper
    pepper: "p"
-   # Postern: Postern checks passwords.
+   # Postern: Passwords are checked by Postern now.
    # enabled: true
    policy: {minimum_length: 12}
 
@@ -218,5 +219,58 @@ fourth: *features
     expect(() => edit('a: 1\nsecret: [x\n')).toThrow(/^homeserver\.yaml:\d: is not valid YAML/)
     expect(() => edit('a: 1\nsecret: "hidden\n')).not.toThrow(/hidden/)
     expect(edit('# nothing here\n')).toEqual({ text: '# nothing here\n', removed: [] })
+  })
+
+  test('whatever a file holds, each of its lines is there afterwards, as it was or as a comment', () => {
+    const scalar = fc.oneof(
+      fc.constantFrom('x', 'a: b', '# no', 'yes', '24h', '*a', '{x}', ' lead', "it's", 'two\nlines\n', ''),
+      fc.boolean(),
+      fc.nat(),
+      fc.constant(null),
+    )
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        scalar,
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom('enabled', 'k1', 'k2'), tie('value'), { maxKeys: 3 }),
+      ),
+    }))
+    const sections = fc.record(
+      {
+        password_config: fc.record({ enabled: scalar, pepper: scalar, policy: value }, { requiredKeys: [] }),
+        experimental_features: fc.record({ a: value, msc3861: value, z: value }, { requiredKeys: [] }),
+        modules: fc.array(
+          fc.record({ module: fc.constantFrom('ldap_auth_provider.X', 'other.Y'), config: value }),
+        ),
+        ...Object.fromEntries(
+          ['enable_registration', 'oidc_providers', 'user_consent', 'sso', 'email', 'session_lifetime'].map(
+            (key) => [key, value],
+          ),
+        ),
+      },
+      { requiredKeys: [] },
+    )
+    const style = fc.record({
+      indent: fc.constantFrom(1, 2, 4),
+      indentSeq: fc.boolean(),
+      defaultStringType: fc.constantFrom('PLAIN', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'BLOCK_LITERAL'),
+    })
+    fc.assert(
+      fc.property(sections, style, fc.boolean(), (content, { defaultStringType, ...options }, isWindows) => {
+        const document = { server_name: 'example.org', ...content }
+        const stringType = defaultStringType as 'PLAIN'
+        const lines = stringify(document, { version: '1.1', defaultStringType: stringType, ...options })
+        const text = isWindows ? lines.replaceAll('\n', '\r\n') : lines
+        // It throws where the edited file would not say the same as before, but for what went.
+        const edited = edit(text).text.split('\n')
+        const uncommented = new Set(edited.map((line) => line.replace(/^( *)# ?/, '$1')))
+        for (const line of text.split('\n')) {
+          const isThere = edited.includes(line) || uncommented.has(line) || line.trim() === ''
+          if (!isThere) expect(edited).toContain(line)
+        }
+      }),
+      { numRuns: 500 },
+    )
   })
 })

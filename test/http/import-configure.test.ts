@@ -305,6 +305,25 @@ database: {name: psycopg2, args: {user: 'sy"n', password: hidden-3, dbname: syna
     expect((await configure('--force')).out).not.toMatch(/hidden-|[0-9a-f]{64}/)
   })
 
+  test('where no listener can be reached, it says so, and the check accepts the rest', async () => {
+    await put(
+      'homeserver.yaml',
+      'server_name: example.org\nlisteners: [{path: /run/s.sock, type: http, resources: [{names: [client]}]}]\n',
+    )
+    expect((await configure()).code).toBe(0)
+    expect((await loadNew()).matrix).toMatchObject({ server_name: 'example.org' })
+    expect(await comments()).toContain('homeserver.yaml does not tell where Synapse listens in plain HTTP')
+    expect(await read('new/homeserver.yaml')).toMatch(/^ {2}secret: "[0-9a-f]{64}"$/m)
+  })
+
+  test('a Python that is none fails the command, after both were written', async () => {
+    await put('homeserver.yaml', HOMESERVER)
+    const { code, err } = await configure('--synapse-python', './no-python')
+    expect(code).toBe(1)
+    expect(err).toContain(`${join(folder, 'no-python')} cannot be run (ENOENT)`)
+    expect(await readdir(join(folder, 'new'))).toEqual(['homeserver.yaml', 'postern.yaml'])
+  })
+
   test.each([
     ['--public-url', 'auth.example.org', '--public-url is not an address: write an address such as'],
     ['--database-name', 'synapse', "--database-name synapse: is Synapse's own database"],

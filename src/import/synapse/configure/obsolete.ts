@@ -27,7 +27,7 @@ const enabled = (value: unknown, otherwise: boolean) =>
 
 /** Synapse's config/mas.py, `check_config_conflicts`: it does not start where one of these is set. */
 const refused: Rule[] = [
-  { path: ['password_config', 'enabled'], why: 'Postern checks passwords.' },
+  { path: ['password_config', 'enabled'], why: 'Passwords are checked by Postern now.' },
   { path: ['enable_registration'], applies: isYes, why: 'People sign up at Postern, not at Synapse.' },
   {
     path: ['disable_registration'],
