@@ -19,6 +19,8 @@ export async function openPostgresqlSource(config: pg.ClientConfig, address: str
     await client.connect()
     // One state of all tables, also beside a Synapse that runs.
     await client.query('begin isolation level repeatable read read only')
+    // Limits of Synapse's own role are for its requests: a large table takes longer, and so does what is made of it.
+    await client.query('set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0')
     const present = await presentColumns(client)
     const has: HasColumn = (table, column) => present.get(table)?.has(column) ?? false
     return {
