@@ -5,7 +5,10 @@ import { addClientList } from './client-list.ts'
 import { addConfigCheck } from './config-check.ts'
 import { addConfigGenerate } from './config-generate.ts'
 import { createContext } from './context.ts'
+import { addDatabaseBackup } from './database-backup.ts'
 import { addDatabaseMigrate } from './database-migrate.ts'
+import { addDatabaseMove } from './database-move.ts'
+import { addDatabaseRestore } from './database-restore.ts'
 import { reportError } from './errors.ts'
 import { addImportCheck } from './import-check.ts'
 import { addImportConfigure } from './import-configure.ts'
@@ -64,6 +67,9 @@ function createProgram(terminal: Terminal): Command {
 
   const database = program.command('database').description('look after the database')
   addDatabaseMigrate(database, context)
+  addDatabaseBackup(database, context)
+  addDatabaseRestore(database, context)
+  addDatabaseMove(database, context)
 
   const user = program.command('user').description('look after the users')
   addUserAdd(user, context)

@@ -12,3 +12,22 @@ export async function withPrepareLock(knex: Knex, fn: () => Promise<void>): Prom
     await fn()
   })
 }
+
+/** A job that was queued and not done. */
+export interface UnfinishedJob {
+  name: string
+  data: unknown
+  userId: string | null
+}
+
+/** The jobs that are still to be done, oldest first; none where there is no queue yet. */
+export async function unfinishedJobs(db: Knex): Promise<UnfinishedJob[]> {
+  const { rows: queues } = await db.raw<{ rows: { found: boolean }[] }>(
+    `select to_regclass('pgboss.job') is not null as found`,
+  )
+  if (!queues[0]?.found) return []
+  const { rows } = await db.raw<{ rows: UnfinishedJob[] }>(
+    `select name, data, group_id as "userId" from pgboss.job where state < 'completed' order by created_on, id`,
+  )
+  return rows
+}

@@ -29,7 +29,8 @@ const migrationSource: Knex.MigrationSource<MigrationFile> = {
   getMigration: ({ file }) => import(new URL(file, migrationsFolder).href) as Promise<Knex.Migration>,
 }
 
-async function appliedMigrations(knex: Knex): Promise<Set<string>> {
+/** The names of the migrations that made the database what it is. */
+export async function appliedMigrations(knex: Knex): Promise<Set<string>> {
   const { rows: tables } = await knex.raw<{ rows: { found: boolean }[] }>(
     `select to_regclass('knex_migrations') is not null as found`,
   )
@@ -51,8 +52,9 @@ export async function pendingMigrations(knex: Knex): Promise<string[]> {
  * Each migration has its own transaction. Any number of processes may call this at once: an advisory lock lets
  * one through after the other, and, unlike knex's lock table, goes away with the process that held it.
  * Throws a StorageError where the database belongs to a newer version.
+ * @param options.exactly stops at the schema that these migrations make, which is an archive's
  */
-export async function migrate(knex: Knex): Promise<string[]> {
+export async function migrate(knex: Knex, { exactly }: { exactly?: string[] } = {}): Promise<string[]> {
   // Connections of its own: migrations may take longer than the pool lets a statement run.
   const connection = { ...connectionOf(knex), statement_timeout: 0 }
   const lock = new pg.Client(connection)
@@ -65,7 +67,7 @@ export async function migrate(knex: Knex): Promise<string[]> {
   try {
     await lock.connect()
     await lock.query('select pg_advisory_lock($1, $2)', [...advisoryLocks.migrations])
-    return await runPending(migrator)
+    return await (exactly ? runExactly(migrator, exactly) : runPending(migrator))
   } finally {
     await migrator.destroy()
     await lock.end()
@@ -78,6 +80,28 @@ function connectionOf(knex: Knex): pg.ClientConfig {
   return connection.password === undefined
     ? { ...connection }
     : { ...connection, password: connection.password }
+}
+
+async function runExactly(knex: Knex, wanted: string[]): Promise<string[]> {
+  const known = new Set((await migrationFiles()).map(({ name }) => name))
+  const unknown = wanted.filter((name) => !known.has(name))
+  if (unknown.length > 0)
+    throw new StorageError(
+      `The backup belongs to a newer version of Postern (it has ${unknown.join(', ')}): install that version`,
+    )
+  const applied = await appliedMigrations(knex)
+  const beyond = [...applied].filter((name) => !wanted.includes(name))
+  if (beyond.length > 0)
+    throw new StorageError(
+      `The database is newer than the backup (it has ${beyond.join(', ')}): restore into one that no server was started on`,
+    )
+  const pending = wanted.filter((name) => !applied.has(name)).sort()
+  for (const name of pending) {
+    const config = { migrationSource, tableName: 'knex_migrations', name }
+    await knex.migrate.forceFreeMigrationsLock(config)
+    await knex.migrate.up(config)
+  }
+  return pending
 }
 
 async function runPending(knex: Knex): Promise<string[]> {

@@ -82,6 +82,15 @@ export async function answerServerRequests(
   }
 }
 
+/** How many servers run on a database now. */
+export async function countServers(client: Pick<pg.Client, 'query'>): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select count(*)::integer as count from pg_stat_activity where datname = current_database() and application_name = $1',
+    [APPLICATION_NAME],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** What the servers on a database said, and how many of them said nothing in time. */
 export interface ServerAnswers {
   servers: AnsweredPart[][]
@@ -98,11 +107,7 @@ export async function askServersToReload(
   await client.connect()
   try {
     await client.query(`listen ${ANSWERS}`)
-    const { rows } = await client.query<{ count: number }>(
-      'select count(*) as count from pg_stat_activity where datname = current_database() and application_name = $1',
-      [APPLICATION_NAME],
-    )
-    const expected = rows[0]?.count ?? 0
+    const expected = await countServers(client)
     const id = randomUUID()
     const servers: AnsweredPart[][] = []
     const all = new Promise<void>((resolve) => {
