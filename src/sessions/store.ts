@@ -193,13 +193,14 @@ export async function listOverdueSessions(
  */
 export async function markActive(db: Knex, activity: { id: string; at: Date }[]): Promise<void> {
   await db.raw(
-    `with active as (select * from unnest(?::uuid[], ?::timestamptz[]) as a(id, at)),
+    `with active as (select id, to_timestamp(at / 1000) as at from unnest(?::uuid[], ?::float8[]) as a(id, at)),
      free as (
        select s.id from sessions s join active on active.id = s.id for no key update of s skip locked
      )
      update sessions s set last_active_at = greatest(s.last_active_at, active.at)
        from free join active on active.id = free.id where s.id = free.id`,
-    [activity.map((one) => toUuid(one.id)), activity.map((one) => one.at.toISOString())],
+    // Written out: node-postgres would quote each element of an array.
+    [`{${activity.map((one) => toUuid(one.id))}}`, `{${activity.map((one) => one.at.getTime())}}`],
   )
 }
 

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
 import type { SessionKind } from '../sessions/store.ts'
+import { byteaArray } from '../storage/bytea-array.ts'
 import { queryPrepared } from '../storage/prepared.ts'
 
 /** A new access token, and a refresh token beside it where the client gets one; hashes only. */
@@ -238,14 +239,14 @@ export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<stri
 export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
   await db.raw(
     `with used as (
-       select hash, refresh_hash from tokens where hash = any(?) and first_used_at is null
+       select hash, refresh_hash from tokens where hash = any(?::bytea[]) and first_used_at is null
           for no key update skip locked
      ), pairs as (
        select r.hash from tokens r join used on used.refresh_hash = r.hash where r.first_used_at is null
           for no key update of r skip locked
      )
      update tokens set first_used_at = ? where hash in (select hash from used union all select hash from pairs)`,
-    [hashes, at],
+    [byteaArray(hashes), at],
   )
 }
 

@@ -33,8 +33,8 @@ export const mutations: Mutation[] = [
     invariant: 2,
     breaks: 'takes a token of an ended session for a live one',
     file: 'src/oauth/introspection/store.ts',
-    find: 's.ended_at is not null as ended',
-    replace: 's.ended_at is null and s.ended_at is not null as ended',
+    find: 's.ended_at is not null, date_part',
+    replace: 's.ended_at is null and s.ended_at is not null, date_part',
   },
   {
     invariant: 2,

@@ -1,7 +1,7 @@
 import { Client, type ClientConfig } from 'pg'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
-import { type IntrospectedToken, lookUpTokens } from './store.ts'
+import { type IntrospectedToken, lookUpTokens, prepareLookups } from './store.ts'
 
 const MAX_BATCH = 256
 const CONNECTIONS = 2
@@ -45,6 +45,7 @@ export function createLookupBatch({ clientConfig, log }: { clientConfig: ClientC
       if (lane.client === client) lane.client = null
     })
     await client.connect()
+    await prepareLookups(client)
     lane.client = client
     return client
   }

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
@@ -9,7 +9,7 @@ const MAX_BODY_BYTES = 8192
 const BEARER = /^bearer +(\S.*)$/i
 
 function digest(value: string): Buffer {
-  return createHash('sha256').update(value).digest()
+  return hash('sha256', value, 'buffer')
 }
 
 function send(res: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {

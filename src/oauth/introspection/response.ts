@@ -49,15 +49,15 @@ export function introspect(
   // Before expiry: an expired token of a locked user must not make the client throw its keys away (invariant 8).
   if (token.userLocked) return { held: true }
   const time = now.getTime()
-  if (token.consumed || (token.expiresAt && token.expiresAt.getTime() <= time)) return { answer: INACTIVE }
-  if (token.sessionExpiresAt && token.sessionExpiresAt.getTime() <= time) return { answer: INACTIVE }
+  if (token.consumed || (token.expiresAt && token.expiresAt <= time)) return { answer: INACTIVE }
+  if (token.sessionExpiresAt && token.sessionExpiresAt <= time) return { answer: INACTIVE }
   const scope = scopeOf(token, readsDeviceId)
   if (scope === undefined) return { answer: INACTIVE }
   const answer: ActiveResponse = {
     active: true,
     scope,
     token_type: token.kind === 'access' ? 'access_token' : 'refresh_token',
-    iat: Math.floor(token.createdAt.getTime() / 1000),
+    iat: Math.floor(token.createdAt / 1000),
   }
   if (token.clientId !== null) answer.client_id = token.clientId
   else if (token.sessionKind === 'compat') answer.client_id = 'legacy'
@@ -65,9 +65,9 @@ export function introspect(
   if (token.userId !== null) answer.sub = token.userId
   if (token.deviceId !== null) answer.device_id = token.deviceId
   if (token.expiresAt) {
-    answer.exp = Math.floor(token.expiresAt.getTime() / 1000)
+    answer.exp = Math.floor(token.expiresAt / 1000)
     // Synapse takes 0 for expired and refuses fractions: round up, the token is still good for a moment.
-    answer.expires_in = Math.ceil((token.expiresAt.getTime() - time) / 1000)
+    answer.expires_in = Math.ceil((token.expiresAt - time) / 1000)
   }
   return { answer }
 }

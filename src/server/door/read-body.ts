@@ -30,6 +30,9 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
     })
     request.on('end', () => resolve(Buffer.concat(chunks)))
     request.on('error', reject)
-    request.on('close', () => reject(new PosternError('invalid_request', 'the body ended early')))
+    // It closes after its end, too: an error made in vain costs more than the reading.
+    request.on('close', () => {
+      if (!request.readableEnded) reject(new PosternError('invalid_request', 'the body ended early'))
+    })
   })
 }
