@@ -38,7 +38,7 @@ function registerGrants(provider: Provider, { config, clock }: AppDeps, services
   })
   const grantToUser = createUserGrant({ db, startSession, tokens, facts })
   const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, facts, grantToUser })
-  const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts })
+  const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts, gate: services.gate })
   provider.registerGrantType('authorization_code', answerTemporary(codeGrant), [
     'code',
     'code_verifier',
@@ -62,6 +62,7 @@ async function createLibrary(deps: AppDeps, services: Services): Promise<Provide
     : { interaction: 'postern_interaction', resume: 'postern_resume', secure: false }
   const provider: Provider = createProvider({
     db,
+    gate: services.gate,
     clock,
     issuer: address.issuer,
     signingKeys: secrets.signingKeys,
@@ -146,6 +147,7 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
     serverName,
   })
   addInteractionRoutes(router, {
+    gate: services.gate,
     db,
     clock,
     provider: () => provider,

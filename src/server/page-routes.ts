@@ -39,7 +39,17 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
   })
 
   const { requireSignIn, userCodeKey, changePassword } = services
-  addLinkRoutes(router, { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath })
+  addLinkRoutes(router, {
+    db,
+    clock,
+    pages,
+    limits,
+    requireSignIn,
+    userCodeKey,
+    serverName,
+    basePath,
+    gate: services.gate,
+  })
   const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
   const links = createLinks(basePath)
   addAccountRoutes(router, { db, pages, browser, browserSessions, sessions, requireSignIn, frame, links })

@@ -6,6 +6,8 @@ import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { assertAllowedFor } from '../oauth/scope-policy.ts'
 import { InvalidScopeError } from '../oauth/scopes.ts'
+import type { PolicyGate } from '../policy/gate.ts'
+import { PolicyDeniedError, type Settled } from '../policy/refusal.ts'
 import { CsrfError } from '../server/csrf.ts'
 import { formActionOf, type Pages, type PostedForm } from '../server/pages.ts'
 import type { User } from '../users/store.ts'
@@ -24,13 +26,14 @@ export interface InteractionDeps {
   signIn: SignInForm
   serverName: string
   basePath: string
+  gate: Pick<PolicyGate, 'grant'>
 }
 
 type Result = Parameters<Provider['interactionResult']>[2]
 
 /** The page of an authorization request: sign in, then consent, then back to the app. */
 export function addInteractionRoutes(router: Router, deps: InteractionDeps): void {
-  const { db, clock, provider, pages, browser, signIn, serverName, basePath } = deps
+  const { db, clock, provider, pages, browser, signIn, serverName, basePath, gate } = deps
   const urlOf = (interaction: Interaction) => `${basePath}interaction/${interaction.uid}`
   const mxid = (user: User) => `@${user.localpart}:${serverName}`
   const formActions = (interaction: Interaction) => [formActionOf(interaction.redirectUri)]
@@ -95,6 +98,59 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     })
   }
 
+  /** What the operator's rules say to this person and this app, or why not. */
+  function settled(ctx: Context, interaction: Interaction, current: Current): Settled | PolicyDeniedError {
+    const { user, session } = current
+    const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
+    const by = { user, authenticatedAt: session.authenticatedAt }
+    try {
+      return gate.grant('authorization_code', interaction.client, interaction.scope, origin, by)
+    } catch (error) {
+      if (error instanceof PolicyDeniedError) return error
+      throw error
+    }
+  }
+
+  async function showDenied(
+    ctx: Context,
+    interaction: Interaction,
+    { user }: Current,
+    denied: PolicyDeniedError,
+  ): Promise<void> {
+    const locale = pages.locale(ctx, interaction.uiLocales)
+    const data = {
+      form: await pages.form(ctx, urlOf(interaction)),
+      user: { mxid: mxid(user) },
+      client: clientSummary(interaction.client, locale, interaction.redirectUri),
+      message: denied.words,
+    }
+    const { uiLocales } = interaction
+    pages.render(ctx, 'policy-denied', data, {
+      status: 403,
+      formActions: formActions(interaction),
+      uiLocales,
+    })
+  }
+
+  /** Whether the rules let it go on; otherwise the page that says no or asks for the password has been shown. */
+  async function passesRules(ctx: Context, interaction: Interaction, current: Current): Promise<boolean> {
+    const said = settled(ctx, interaction, current)
+    if (said === 'allow') return true
+    if (said === 'reauthenticate') await showSignIn(ctx, interaction, { reauthenticate: current })
+    else await showDenied(ctx, interaction, current, said)
+    return false
+  }
+
+  /** Who has to show that it is still them: because the app wants it, or a rule of the operator. */
+  function mustReauthenticate(ctx: Context, interaction: Interaction, current: Current | undefined): boolean {
+    if (!current || ctx.query.switch === '1') return false
+    const step = nextStep(interaction, current)
+    return (
+      step === 'reauthenticate' ||
+      (step === 'consent' && settled(ctx, interaction, current) === 'reauthenticate')
+    )
+  }
+
   /** What the library needs to know of whoever is signed in. */
   function loginOf({ session, user }: Current): Result {
     const ts = Math.floor(session.authenticatedAt.getTime() / 1000)
@@ -109,6 +165,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
       if (!(error instanceof InvalidScopeError)) throw error
       return finish(ctx, { error: 'invalid_scope', error_description: error.message })
     }
+    if (!(await passesRules(ctx, interaction, current))) return
     const skip = interaction.client.metadata.skip_consent && !interaction.consentAsked
     if (skip) return finish(ctx, loginOf(current))
     return showConsent(ctx, interaction, current.user)
@@ -116,6 +173,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
 
   async function approve(ctx: Context, interaction: Interaction, current: Current): Promise<void> {
     assertAllowedFor(current.user, interaction.scope, interaction.client)
+    if (!(await passesRules(ctx, interaction, current))) return
     const Grant = provider().Grant
     const grant = new Grant({ accountId: current.user.id, clientId: interaction.client.clientId })
     grant.addOIDCScope(interaction.scope.requested)
@@ -134,8 +192,7 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
 
   async function attemptSignIn(ctx: Context, interaction: Interaction, form: PostedForm): Promise<void> {
     const current = await browser.current(ctx)
-    const reauthenticate =
-      ctx.query.switch !== '1' && nextStep(interaction, current) === 'reauthenticate' ? current : undefined
+    const reauthenticate = mustReauthenticate(ctx, interaction, current) ? current : undefined
     const result = await signIn(ctx, form, reauthenticate?.user.localpart)
     if ('again' in result) return showSignIn(ctx, interaction, { again: result.again, reauthenticate })
     // Whoever has just typed a name has chosen.

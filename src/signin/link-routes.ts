@@ -11,12 +11,15 @@ import { type DeviceRequest, decide, findPendingByUserCode } from '../oauth/devi
 import { hashUserCode, readUserCode, showUserCode } from '../oauth/device/user-code.ts'
 import { assertAllowedFor } from '../oauth/scope-policy.ts'
 import { InvalidScopeError, parseScope } from '../oauth/scopes.ts'
+import type { PolicyGate } from '../policy/gate.ts'
+import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { Pages } from '../server/pages.ts'
 import type { Message } from '../views/index.ts'
 import type { Current } from './browser.ts'
 import { clientSummary, scopeWords } from './client-summary.ts'
 import { deviceSummary } from './device-summary.ts'
 import { loginUrl, type RequireSignIn } from './login-routes.ts'
+import { reauthenticateUrl } from './reauthenticate-routes.ts'
 
 export interface LinkDeps {
   db: Knex
@@ -27,6 +30,7 @@ export interface LinkDeps {
   userCodeKey: Buffer
   serverName: string
   basePath: string
+  gate: Pick<PolicyGate, 'grant'>
 }
 
 /** A request that waits for this person's decision. */
@@ -42,7 +46,7 @@ interface Waiting {
  * button (RFC 8628 §3.3, §5.4).
  */
 export function addLinkRoutes(router: Router, deps: LinkDeps): void {
-  const { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath } = deps
+  const { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath, gate } = deps
   const confirmUrl = (code: string) => `${basePath}link/${showUserCode(code)}`
 
   async function showEntry(ctx: Context, typed: string, error?: Message, status = 400): Promise<void> {
@@ -82,14 +86,28 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     }
   }
 
-  async function showConfirm(
+  /** Whether the operator's rules let it go on; otherwise the password is asked for. @throws PolicyDeniedError */
+  function passesRules(
     ctx: Context,
     { code, request, client }: Waiting,
-    { user }: Current,
-  ): Promise<void> {
+    { user, session }: Current,
+  ): boolean {
+    // The person's own browser: the device that waits may be anywhere, and says so on this page.
+    const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
+    const by = { user, authenticatedAt: session.authenticatedAt }
+    if (gate.grant('device_code', client, parseScope(request.scope), origin, by) === 'allow') return true
+    ctx.redirect(reauthenticateUrl(basePath, confirmUrl(code)))
+    ctx.status = 303
+    return false
+  }
+
+  async function showConfirm(ctx: Context, waiting: Waiting, current: Current): Promise<void> {
+    const { code, request, client } = waiting
+    const { user } = current
     const scope = parseScope(request.scope)
     const locale = pages.locale(ctx)
     assertAllowedFor(user, scope, client)
+    if (!passesRules(ctx, waiting, current)) return
     pages.render(ctx, 'link-confirm', {
       form: await pages.form(ctx, confirmUrl(code)),
       client: clientSummary(client, locale),
@@ -157,7 +175,8 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     try {
       await showConfirm(ctx, waiting, current)
     } catch (error) {
-      if (!(error instanceof InvalidScopeError)) throw error
+      // Nothing will come of it: the device need not wait until its code expires.
+      if (!(error instanceof InvalidScopeError || error instanceof PolicyDeniedError)) throw error
       await settle(ctx, waiting, current, 'denied')
       throw error
     }
@@ -178,6 +197,7 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     const waiting = await waitingOrEntry(ctx, String(ctx.params.code))
     if (!waiting) return
     const status = action === 'approve' ? 'approved' : 'denied'
+    if (status === 'approved' && !passesRules(ctx, waiting, current)) return
     const decided = await settle(ctx, waiting, current, status)
     if (!decided) return showEntry(ctx, '', 'error.user_code_unknown')
     ctx.redirect(`${basePath}link/done/${status}`)

@@ -68,6 +68,14 @@ export interface SignInPage {
   cancel?: Maybe<boolean>
 }
 
+/** A rule of the operator does not let this person use this app; `action=cancel` goes back to it. */
+export interface PolicyDeniedPage {
+  form: PageForm
+  user: UserSummary
+  client?: Maybe<ClientSummary>
+  message: Words
+}
+
 export interface ConsentPage {
   form: PageForm
   client: ClientSummary
@@ -258,6 +266,7 @@ export interface BusyPage {
 export interface PageData {
   'sign-in': SignInPage
   consent: ConsentPage
+  'policy-denied': PolicyDeniedPage
   'sso-consent': SsoConsentPage
   'choose-account': ChooseAccountPage
   link: LinkPage

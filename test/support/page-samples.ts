@@ -515,6 +515,35 @@ export const pageSamples: readonly Sample[] = [
     data: { ...frame, form: form(`${accountPath}/cross-signing-reset`), problem: 'no_homeserver' },
   },
   {
+    state: 'words of a rule',
+    page: 'policy-denied',
+    path: '/interaction/sample',
+    data: {
+      form: form('/interaction/sample'),
+      user: alice,
+      client: elementX,
+      message: { text: 'Administration works from the office only.' },
+    },
+  },
+  {
+    state: 'without words',
+    page: 'policy-denied',
+    path: '/interaction/sample',
+    data: { form: form('/interaction/sample'), user: alice, client: nameless, message: 'policy.require_mfa' },
+  },
+  {
+    state: 'refused by a rule',
+    page: 'sign-in',
+    path: signInPath,
+    data: { ...signIn, username: 'alice', refused: { text: 'Passwords work from the office only.' } },
+  },
+  {
+    state: 'for an app',
+    page: 'reauthenticate',
+    path: '/reauthenticate',
+    data: { form: form('/reauthenticate'), user: alice, forApp: true },
+  },
+  {
     state: 'empty',
     page: 'reauthenticate',
     path: `${accountPath}/reauthenticate`,

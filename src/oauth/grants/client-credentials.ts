@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { PolicyGate } from '../../policy/gate.ts'
 import type { StartSession } from '../../sessions/start.ts'
 import { findClient } from '../clients/store.ts'
 import { assertAllowedForClientItself } from '../scope-policy.ts'
@@ -12,13 +13,20 @@ export interface ClientCredentialsDeps {
   startSession: StartSession
   tokens: TokenAnswers
   facts: RequestFacts
+  gate: Pick<PolicyGate, 'grant'>
 }
 
 /**
  * RFC 6749 §4.4, for static clients only. The library would give any scope that it knows to any client without a
  * list, anonymously registered ones included, so the rule is ours.
  */
-export function createClientCredentialsGrant({ db, startSession, tokens, facts }: ClientCredentialsDeps) {
+export function createClientCredentialsGrant({
+  db,
+  startSession,
+  tokens,
+  facts,
+  gate,
+}: ClientCredentialsDeps) {
   return async function clientCredentials(ctx: KoaContextWithOIDC): Promise<void> {
     const client = await findClient(db, ctx.oidc.client?.clientId ?? '')
     // A public client cannot prove that it is itself.
@@ -27,6 +35,7 @@ export function createClientCredentialsGrant({ db, startSession, tokens, facts }
     }
     const scope = parseScope(String(ctx.oidc.params?.scope ?? ''))
     if (scope.requested !== '') assertAllowedForClientItself(scope, client)
+    gate.grant('client_credentials', client, scope, { ip: facts.ip(ctx), userAgent: facts.userAgent(ctx) })
     const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: false })
     await startSession({
       kind: 'oauth',

@@ -22,9 +22,11 @@ import {
 } from '../scopes.ts'
 import { createAdapter } from './adapter.ts'
 import { patchProvider, type SignedIn } from './patches.ts'
+import { type GrantGate, policyChecks } from './policy-checks.ts'
 
 export interface ProviderDeps {
   db: Knex
+  gate: GrantGate
   clock: Clock
   issuer: string
   signingKeys: JWK[]
@@ -60,7 +62,7 @@ async function checkScope(db: Knex, ctx: KoaContextWithOIDC): Promise<void> {
   }
 }
 
-function policy(db: Knex) {
+function policy(db: Knex, gate: GrantGate) {
   const prompts = interactionPolicy.base()
   const login = prompts.get('login')
   const { Check, Prompt } = interactionPolicy
@@ -72,6 +74,7 @@ function policy(db: Knex) {
     }),
     0,
   )
+  for (const check of policyChecks(db, gate)) login?.checks.add(check)
   // Consent is asked for each authorization: its scope names a new device. An operator may skip it for named
   // clients, native ones too, which `loadExistingGrant` does.
   prompts.get('consent')?.checks.remove('native_client_prompt')
@@ -124,7 +127,10 @@ export function createProvider(deps: ProviderDeps): Provider {
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
     clientBasedCORS: () => true,
-    interactions: { url: (_ctx, interaction) => interactionUrl(interaction.uid), policy: policy(db) },
+    interactions: {
+      url: (_ctx, interaction) => interactionUrl(interaction.uid),
+      policy: policy(db, deps.gate),
+    },
     routes: {
       authorization: '/authorize',
       token: '/oauth2/token',
