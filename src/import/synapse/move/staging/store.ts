@@ -43,9 +43,10 @@ export async function createStaging(client: Client): Promise<void> {
     create temp table set_aside (synapse_table text, key text, reason text) on commit drop;
 
     -- A ULID as the database stores it: 48 bits of milliseconds, and 80 that are as random as the salt, for what is one of
-    -- its kind in Synapse. Such an ID is unique, not secret; PostgreSQL's own random UUIDs take three times as long.
+    -- its kind in Synapse. The 2^48 keeps leading zeros. Such an ID is unique, not secret; PostgreSQL's own random UUIDs take three times as long.
     create function pg_temp.new_id(at timestamptz, one text) returns uuid language sql stable as $$
-      select overlay(md5(one || '${salt}') placing lpad(to_hex((date_part('epoch', at) * 1000)::bigint), 12, '0') from 1)::uuid $$;
+      select (substr(to_hex(${2 ** 48} + (date_part('epoch', at) * 1000)::bigint), 2)
+              || right(md5(one || '${salt}'), 20))::uuid $$;
     -- A time that means nothing (before 1970, after the year 9999) is none.
     create function pg_temp.time_of(ms bigint) returns timestamptz language sql immutable as $$
       select case when ms between 1 and 253402300799000 then to_timestamp(ms::float8 / 1000) end $$;
