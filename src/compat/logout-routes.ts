@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Knex } from 'knex'
 import type { Sessions } from '../sessions/sessions.ts'
+import { lockUserRow } from '../users/store.ts'
 import type { FindBearer } from './bearer.ts'
 import { clientPaths } from './paths.ts'
 
@@ -26,9 +27,11 @@ export function addLogoutRoutes(
   router.post(clientPaths('logout/all'), async (ctx) => {
     const { userId } = await bearer(ctx, ['compat'])
     const by = { actor: 'user', actorUserId: userId, ip: ctx.state.ip as string } as const
-    const ended = await db.transaction((trx) =>
-      sessions.endAllWithin(trx, userId, 'signed_out', by, ({ kind }) => kind !== 'compat'),
-    )
+    const ended = await db.transaction(async (trx) => {
+      // Whoever ends several sessions of a user holds the user's row, or two of them would wait for each other.
+      await lockUserRow(trx, userId)
+      return sessions.endAllWithin(trx, userId, 'signed_out', by, ({ kind }) => kind !== 'compat')
+    })
     await sessions.settle(ended)
     ctx.body = {}
   })

@@ -1,3 +1,5 @@
+import { isPlainHost } from '../server/pages.ts'
+
 const MAX_LENGTH = 2048
 
 /**
@@ -48,6 +50,7 @@ export function parseSsoRedirectUrl(text: string | undefined): URL | undefined {
   const web = url.protocol === 'https:' || url.protocol === 'http:'
   // WHATWG parsers take "https:host" for an authority too; what people read must be what browsers do.
   if (web && !/^https?:\/\/[^/?#]/i.test(text)) return undefined
+  if (web && !isPlainHost(url.hostname)) return undefined
   return url
 }
 

@@ -31,8 +31,15 @@ export interface PostedForm extends VerifiedForm {
 
 /** Where an app is, as a source of a Content-Security-Policy. */
 export function formActionOf(redirectUri: string): string {
-  const { protocol, origin } = new URL(redirectUri)
-  return protocol === 'http:' || protocol === 'https:' ? origin : protocol
+  const { protocol, origin, hostname } = new URL(redirectUri)
+  const web = protocol === 'http:' || protocol === 'https:'
+  // URL parsers let ";", "," and "*" pass in a host, where the policy would take them for its own.
+  return web && isPlainHost(hostname) ? origin : protocol
+}
+
+/** Whether a host, as a URL parser gives it, has only characters of names and addresses. */
+export function isPlainHost(hostname: string): boolean {
+  return /^(?:[a-z0-9._-]+|\[[0-9a-f:]+\])$/.test(hostname)
 }
 
 type ErrorKind =

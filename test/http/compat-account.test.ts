@@ -338,6 +338,28 @@ describe('deleting devices', () => {
     expect(postern.homeserver.devices(other.name)).toEqual(other.devices)
   })
 
+  it('and signing out everywhere, at the same time, do not wait for each other', {
+    timeout: 60_000,
+  }, async () => {
+    for (let round = 0; round < 2; round++) {
+      const { token, name, sessions } = await person()
+      for (let device = 1; device < 12; device++) {
+        // The list by activity and the one by ID run against each other.
+        postern.clock.advance(1)
+        sessions.push(await compatSession(postern, name, { device_id: `${name.toUpperCase()}-${device}` }))
+      }
+      const body = { devices: sessions.map((one) => one.device_id), auth: auth(name, undefined) }
+      const others = sessions.slice(1, 3).map((one) => one.access_token)
+      const answers = await Promise.all([
+        post('delete_devices', token, body),
+        ...others.map((other) => matrix(postern, 'POST', 'v3/logout/all', { token: other })),
+      ])
+      // Whoever comes late is signed out already.
+      for (const { status } of answers) expect([200, 401]).toContain(status)
+      expect(postern.homeserver.devices(name)).toEqual([])
+    }
+  })
+
   it('holds while the homeserver is away: the session is over, the device goes later', async () => {
     const { token, name, sessions, devices } = await person(2)
     const body = { devices: devices.slice(1) }

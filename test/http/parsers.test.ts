@@ -6,6 +6,7 @@ import { redirectUriMatches, redirectUriProblem, type UriRules } from '../../src
 import { webFinger } from '../../src/oauth/webfinger.ts'
 import { createClientAddress } from '../../src/server/door/client-address.ts'
 import { hasForbiddenBytes, isStorableText } from '../../src/server/door/forbidden-bytes.ts'
+import { formActionOf } from '../../src/server/pages.ts'
 
 describe('what is refused at the door', () => {
   test.each([
@@ -366,5 +367,20 @@ describe('the client address', () => {
         expect(isIP(from('127.0.0.1', list.join(',')))).toBeGreaterThan(0)
       }),
     )
+  })
+})
+
+describe('the address of an app in a Content-Security-Policy', () => {
+  test.each([
+    ['https://app.example/cb?x', 'https://app.example'],
+    ['http://127.0.0.1:8080/', 'http://127.0.0.1:8080'],
+    ['http://[::1]:8080/', 'http://[::1]:8080'],
+    ['org.example.app:/cb', 'org.example.app:'],
+    ['https://app.example;sandbox/', 'https:'],
+    ['https://app.example,other/', 'https:'],
+    ["https://a'unsafe-inline'/", 'https:'],
+    ['https://*/', 'https:'],
+  ])('of %s is %s, which cannot add to the policy', (uri, source) => {
+    expect(formActionOf(uri)).toBe(source)
   })
 })
