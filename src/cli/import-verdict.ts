@@ -14,7 +14,7 @@ const SAMPLES: Record<keyof Verdict['samples'], string> = {
 const GOING_BACK = [
   'To go back at any time: stop Synapse, put its old homeserver.yaml back in place, take the routes to Postern out of',
   'the reverse proxy, and start Synapse. Its database was only read, so everything that was signed in before the switch',
-  'is still signed in there. What people did at Postern since (new passwords, new sign-ins) stays behind.',
+  'is still signed in there. What people did at Postern since (new passwords, new sign-ins, renewed tokens) stays behind.',
 ]
 
 /** Prints a verdict for people. */

@@ -15,6 +15,8 @@ import { type OldWorld, startOldWorld } from '../support/migrate/old-world.ts'
 import { changeEndpoint, follow, readBySynapse } from '../support/migrate/operator.ts'
 import { OLD_PASSWORD, type OldSession, userIdOf } from '../support/migrate/people.ts'
 
+const NEW_PASSWORD = 'nell has one at last'
+
 // Each of these goes on where the one before it stopped: an operator follows the guide, and apps watch.
 describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => {
   let world: OldWorld
@@ -22,6 +24,7 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
   let writer: EncryptedApp
   let room: string
   let oldMessage: string
+  let newMessage: string
   /** What the apps hold after the switch, of those who got something new. */
   const renewed: Record<string, OldSession> = {}
 
@@ -173,8 +176,8 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
   test('an app with encryption goes on: it reads what was sent before and what is sent now', async () => {
     expect(await readAgain(reader, room, oldMessage)).toBe('before the switch')
     await writer.refresh()
-    const { event_id } = await writer.client.sendTextMessage(room, 'after the switch')
-    expect(await readBySync(reader, room, event_id)).toBe('after the switch')
+    newMessage = (await writer.client.sendTextMessage(room, 'after the switch')).event_id
+    expect(await readBySync(reader, room, newMessage)).toBe('after the switch')
     expect(reader.signedOut()).toBe(false)
     expect(writer.signedOut()).toBe(false)
   })
@@ -214,9 +217,8 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
   })
 
   test('a person without a password gets one from the operator', async () => {
-    const password = 'nell has one at last'
-    await follow(world, [`echo '${password}' | postern user set-password nell --password-stdin`])
-    expect((await passwordLogin(world.homeserver.url, 'nell', password)).status).toBe(200)
+    await follow(world, [`echo '${NEW_PASSWORD}' | postern user set-password nell --password-stdin`])
+    expect((await passwordLogin(world.homeserver.url, 'nell', NEW_PASSWORD)).status).toBe(200)
   })
 
   test('a bridge goes on with its own token, for its old users and for new ones', async () => {
@@ -234,19 +236,34 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
 
   test('going back: old tokens and passwords work at Synapse, and what was made since does not', async () => {
     world.homeserver.configured.target = world.synapse.url
-    await follow(world, blocks('7. Going back'))
+    const [goBack = ''] = blocks('7. Going back')
+    await follow(world, [goBack])
     const { url } = world.homeserver
-    for (const name of ['alice', 'aliceDeviceless', 'aliceTablet', 'root', 'guest', 'nell', 'susi'])
+    for (const name of ['alice', 'aliceDeviceless', 'aliceTablet', 'root', 'guest', 'nell', 'susi', 'puppet'])
       expect({ name, status: await statusOf(name) }).toEqual({ name, status: 200 })
     expect((await passwordLogin(url, 'alice@mail.example.test', OLD_PASSWORD)).status).toBe(200)
-    expect((await passwordLogin(url, 'nell', 'nell has one at last')).status).toBe(403)
-    const tablet = await legacyRefresh(url, person('aliceTablet').refreshToken ?? '')
-    expect(tablet.status).toBe(200)
-    for (const name of Object.keys(renewed))
+    expect((await passwordLogin(url, 'nell', NEW_PASSWORD)).status).toBe(403)
+    expect((await legacyRefresh(url, person('aliceTablet').refreshToken ?? '')).status).toBe(200)
+    for (const name of ['aliceLaptop', 'erikTablet', 'aliceNew'])
       expect((await whoami(url, renewed[name]?.accessToken ?? '')).status).toBe(401)
-    expect(reader.signedOut()).toBe(false)
-    expect(await readAgain(reader, room, oldMessage)).toBe('before the switch')
-    // Signed out since the switch, and still so: Synapse lost the device then.
+    // Signed out since the switch, and still so: Synapse deleted the device then. Unlocked, and still so.
     expect(await statusOf('aliceOld')).toBe(401)
+    expect(await statusOf('lotte')).toBe(200)
+  })
+
+  test('after going back, an app that kept its token reads everything, also what came in between', async () => {
+    expect(await readAgain(reader, room, oldMessage)).toBe('before the switch')
+    expect(await readAgain(reader, room, newMessage)).toBe('after the switch')
+    expect(reader.signedOut()).toBe(false)
+    expect((await whoami(world.homeserver.url, writer.client.getAccessToken() ?? '')).status).toBe(401)
+  })
+
+  test('another day the move succeeds from an empty database', async () => {
+    const [, ownServer = '', embedded = ''] = blocks('7. Going back')
+    await follow(world, [engine === 'PostgreSQL' ? ownServer : embedded])
+    expect(await follow(world, ['postern user list'])).toBe('')
+    const [stopAndRun = '', verify = ''] = blocks('5. Switch')
+    await follow(world, [stopAndRun])
+    expect(await follow(world, [verify])).toContain('It is safe to switch')
   })
 })

@@ -81,6 +81,7 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
     'https://matrix.example.org/': `${homeserver.url}/`,
     // The test's PostgreSQL has other tenants, and another owner.
     'configure --out': `configure --database-name ${databaseName} --out`,
+    'drop database postern': `drop database ${databaseName}`,
     'create database postern owner synapse_user': `create database ${databaseName} owner "${database.section.args.user}"`,
   })
   await units['matrix-synapse'].start()
