@@ -34,6 +34,8 @@ export interface Service {
   /** Where this process listens, ending with a slash. */
   url: string
   folder: string
+  /** For commands beside it. */
+  configFile: string
   /** The running process. */
   readonly child: ChildProcess
   /** What it logged, over all its lives. */
@@ -104,6 +106,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   return {
     url,
     folder,
+    configFile: file,
     get child() {
       if (!child) throw new Error('The service was not started')
       return child
