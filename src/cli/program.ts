@@ -9,6 +9,7 @@ import { addDatabaseBackup } from './database-backup.ts'
 import { addDatabaseMigrate } from './database-migrate.ts'
 import { addDatabaseMove } from './database-move.ts'
 import { addDatabaseRestore } from './database-restore.ts'
+import { addDoctor } from './doctor.ts'
 import { reportError } from './errors.ts'
 import { addImportCheck } from './import-check.ts'
 import { addImportConfigure } from './import-configure.ts'
@@ -60,6 +61,7 @@ function createProgram(terminal: Terminal): Command {
 
   addServer(program, context)
   addReload(program, context)
+  addDoctor(program, context)
 
   const config = program.command('config').description('write or check the configuration')
   addConfigGenerate(config, context)
