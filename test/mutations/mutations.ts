@@ -159,7 +159,7 @@ export const mutations: Mutation[] = [
   {
     invariant: 1,
     breaks: 'stores the ID of an interactive authentication as it is',
-    file: 'src/compat/account/interactive-auth.ts',
+    file: 'src/compat/account/ask.ts',
     find: 'hash: hashSecret(session),',
     replace: 'hash: Buffer.from(session),',
   },

@@ -5,18 +5,15 @@ import { z } from 'zod'
 import { recordAudit } from '../../audit/store.ts'
 import type { Clock } from '../../clock.ts'
 import type { CheckPassword } from '../../signin/password-check.ts'
-import { hashSecret, randomBase62 } from '../../tokens/format.ts'
+import { hashSecret } from '../../tokens/format.ts'
 import { parseUserIdentifier } from '../../users/localpart.ts'
 import { findUserByLocalpart, type User } from '../../users/store.ts'
 import { checkMembers, optional } from '../body.ts'
 import { readIdentifier } from '../identifier.ts'
 import { MatrixError, userLocked } from '../matrix-error.ts'
+import { createAsk } from './ask.ts'
 import type { Caller } from './caller.ts'
-import { type Bound, consumeInteractiveAuth, insertInteractiveAuth, isInteractiveAuthOpen } from './store.ts'
-
-/** How long the password may take after the request that it is asked for. */
-const OPEN_MS = 15 * 60 * 1000
-const ID_LENGTH = 32
+import { type Bound, consumeInteractiveAuth, isInteractiveAuthOpen } from './store.ts'
 
 const authSchema = z.object({
   auth: optional(
@@ -53,35 +50,7 @@ export function createInteractiveAuth(deps: {
   serverName: string
 }) {
   const { db, clock, checkPassword, serverName } = deps
-
-  /** Answers 401 with what is asked for. A wrong password leaves the present ID in use. */
-  async function ask(
-    ctx: Context,
-    { sessionId }: Caller,
-    requestHash: Buffer,
-    { id, error }: { id?: string; error?: string } = {},
-  ): Promise<void> {
-    const session = id ?? randomBase62(ID_LENGTH)
-    if (id === undefined) {
-      const createdAt = clock.now()
-      const expiresAt = new Date(createdAt.getTime() + OPEN_MS)
-      await insertInteractiveAuth(db, {
-        hash: hashSecret(session),
-        sessionId,
-        requestHash,
-        createdAt,
-        expiresAt,
-      })
-    }
-    ctx.status = 401
-    ctx.set('Cache-Control', 'no-store')
-    ctx.body = {
-      ...(error === undefined ? {} : { errcode: 'M_FORBIDDEN', error, completed: [] }),
-      flows: [{ stages: ['m.login.password'] }],
-      params: {},
-      session,
-    }
-  }
+  const ask = createAsk({ db, clock })
 
   /** Somebody else's password proves nothing here, and must not be tried out here. */
   async function assertSameUser(auth: Record<string, unknown>, userId: string): Promise<void> {
