@@ -77,7 +77,8 @@ describe("Synapse's own configuration reader", () => {
   test.each(Object.entries(CONFLICTS))(
     'refuses %s under delegation, and accepts the edited file',
     async (_, more) => {
-      expect(await refuses(more)).not.toBe('')
+      // Synapse's Python here lacks authlib, without which it does not come to what it thinks of OIDC and JWT.
+      expect(await refuses(more)).toMatch(/OAuth delegation is enabled|msc3861 was removed|authlib/)
       expect(await configure(more)).toMatchObject({ code: 0, accepted_by_synapse: true })
     },
   )
