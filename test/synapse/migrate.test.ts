@@ -90,7 +90,7 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
 
   test('the check beside the running Synapse says what will be moved, and what will not and why', async () => {
     const printed = await follow(world, blocks('3. Check'))
-    expect(printed).toMatch(/^users +14 +12 +0 +2$/m)
+    expect(printed).toMatch(/^users +15 +13 +0 +2$/m)
     expect(printed).toContain('belongs to another server (@stray:elsewhere.test)')
     expect(printed).toContain('warning: 1 users are shadow-banned')
     expect(printed).not.toMatch(/syt_|syr_|MDAx|\$2[aby]\$/)
@@ -112,7 +112,9 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
   test('the switch takes the guide’s commands', async () => {
     const [stopAndRun = '', verify = '', start = ''] = blocks('5. Switch')
     expect(await follow(world, [stopAndRun])).toContain('Moved in')
-    expect(await follow(world, [verify])).toContain('It is safe to switch')
+    const verified = await follow(world, [verify])
+    expect(verified).toContain('It is safe to switch')
+    expect(verified).toMatch(/^user_external_ids +1 +1 +0 +0$/m)
     world.homeserver.configured.target = world.newProxy
     await follow(world, [start])
     await follow(world, blocks('6. See that it works'))
@@ -139,6 +141,10 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
       expect(answer.body.device_id).toBe(deviceId)
       expect((await sync(world.synapse.url, accessToken)).status).toBe(200)
     }
+  })
+
+  test('a token by which an administrator acted as another user does not go on', async () => {
+    expect(await statusOf('puppet')).toBe(401)
   })
 
   test('an administrator’s old token still opens the homeserver’s admin API, and nobody else’s does', async () => {
@@ -170,6 +176,8 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
       expect((await whoami(url, String(body.access_token))).status).toBe(200)
       renewed.aliceNew = { userId: userIdOf('alice'), accessToken: String(body.access_token) }
     }
+    for (const name of ['ute', 'Ute', userIdOf('Ute')])
+      expect((await passwordLogin(url, name, OLD_PASSWORD)).body).toMatchObject({ user_id: userIdOf('Ute') })
     expect((await passwordLogin(url, 'alice', 'wrong')).status).toBe(403)
   })
 

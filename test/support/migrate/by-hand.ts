@@ -23,6 +23,8 @@ print(macaroon.serialize())`
 export async function ageDatabase(database: OldDatabase): Promise<Record<string, OldSession>> {
   const alice = userIdOf('alice')
   const macaroon = await makeMacaroon(alice)
+  const ute = userIdOf('Ute')
+  const capital = 'syt_VXRl_OfTheTimeOfCapitals_1aBcDe'
   const deviceless = 'syt_YWxpY2U_WithoutAnyDeviceAtAl_0aBcDe'
   await database.run(`
     insert into devices (user_id, device_id, display_name, hidden) values ('${alice}', 'ALICEOLD', 'Old', false);
@@ -38,6 +40,13 @@ export async function ageDatabase(database: OldDatabase): Promise<Record<string,
     -- A device that has no token left, but still its keys.
     delete from access_tokens where device_id = 'KEEPERPHONE';
 
+    -- From the time when names could have capitals.
+    insert into users (name, password_hash, creation_ts, admin, is_guest, deactivated)
+      select '${ute}', password_hash, creation_ts, 0, 0, 0 from users where name = '${alice}';
+    insert into profiles (user_id, full_user_id) values ('Ute', '${ute}');
+    insert into devices (user_id, device_id, display_name, hidden) values ('${ute}', 'UTEPHONE', 'Phone', false);
+    insert into access_tokens (id, user_id, device_id, token) values (9004, '${ute}', 'UTEPHONE', '${capital}');
+
     -- Rows that nobody owns, users of another server, names that nobody could register.
     insert into access_tokens (id, user_id, device_id, token)
       values (9003, '${userIdOf('ghost')}', 'GHOST', 'syt_ghost_token');
@@ -50,6 +59,7 @@ export async function ageDatabase(database: OldDatabase): Promise<Record<string,
   `)
   return {
     aliceOld: { userId: alice, deviceId: 'ALICEOLD', accessToken: macaroon },
+    ute: { userId: ute, deviceId: 'UTEPHONE', accessToken: capital },
     aliceDeviceless: { userId: alice, accessToken: deviceless },
   }
 }
