@@ -53,7 +53,9 @@ function createUsers(config: Config, db: Knex, jobs: ReturnType<typeof createJob
       ? createHomeserver({ endpoint, secret, timeoutSeconds: request_timeout, fetch })
       : createNoHomeserver()
   const passwords = createPasswords({ db, config: config.passwords })
-  const deps = { config, db, homeserver, jobs, clock, log: commandLog() }
+  // What the operator does by command is held to no limit of theirs.
+  const gate = { sessionLimit: () => undefined }
+  const deps = { config, db, homeserver, jobs, clock, log: commandLog(), gate }
   const { sessions, startCompatSession } = createSessionServices(deps)
   const browserSessions = createBrowserSessions({ db, clock })
   const { add } = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: server_name })

@@ -65,6 +65,7 @@ export function createAppserviceLogin(deps: {
     if (user.lockedAt) throw userLocked()
     return {
       user,
+      appservice: appservice.id,
       by: { actor: 'client', ip },
       consume: async (trx) => {
         // The device was made at the homeserver in between.

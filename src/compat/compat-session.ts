@@ -18,6 +18,8 @@ export interface CompatSessionRequest {
   browserSessionId?: string | null
   ip: string | null
   userAgent: string | null
+  /** See `SessionStart.appservice`. */
+  appservice?: string | undefined
   /** See `SessionStart.by`. */
   by?: SessionActor
   /** See `SessionStart.consume`. */
@@ -58,6 +60,7 @@ export function createCompatSessions(deps: {
       name: request.displayName,
       scope: request.scope ?? '',
       browserSessionId: request.browserSessionId ?? null,
+      appservice: request.appservice,
       ip: request.ip,
       userAgent: request.userAgent,
       accessToken,

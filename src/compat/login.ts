@@ -14,6 +14,8 @@ import { MatrixError } from './matrix-error.ts'
 export interface LoggedIn {
   user: User
   browserSessionId?: string | null
+  /** See `SessionStart.appservice`. */
+  appservice?: string
   /** How the person showed who they are, for the operator's rules; absent for appservices, which have none. */
   asked?: { type: 'password' | 'token'; authenticatedAt: Date; approvedAt?: Date }
   /** See `SessionStart.by`. */
@@ -61,7 +63,7 @@ export function createLogin({
     if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
     // Before the password is looked at: what cannot succeed must not cost an attempt.
     const deviceId = checkedDeviceId(asked.device_id)
-    const { user, browserSessionId, asked: shown, by, consume } = await type(ctx, body)
+    const { user, browserSessionId, asked: shown, appservice, by, consume } = await type(ctx, body)
     const displayName = [...(asked.initial_device_display_name ?? '').trim()]
       .slice(0, MAX_DISPLAY_NAME)
       .join('')
@@ -83,6 +85,7 @@ export function createLogin({
       browserSessionId: browserSessionId ?? null,
       ip,
       userAgent,
+      appservice,
       ...(by ? { by } : {}),
       consume,
     })

@@ -49,7 +49,7 @@ export function userLocked(): MatrixError {
 /** What every other error of this service is called in Matrix JSON, by its status. */
 function errcodeOf(status: number, code: string): ErrCode {
   if (code.startsWith('M_')) return code as ErrCode
-  if (code === 'policy_denied') return 'M_FORBIDDEN'
+  if (code === 'policy_denied' || code === 'session_limit') return 'M_FORBIDDEN'
   if (status === 413) return 'M_TOO_LARGE'
   if (status === 429) return 'M_LIMIT_EXCEEDED'
   if (status === 404 || status === 405) return 'M_UNRECOGNIZED'

@@ -7,9 +7,11 @@ import { PosternError } from '../errors.ts'
 import type { PolicyGate } from '../policy/gate.ts'
 import { formActionOf, type Pages } from '../server/pages.ts'
 import type { PublicAddress } from '../server/public-address.ts'
+import type { SessionLimits } from '../sessions/session-limit.ts'
 import type { Current } from '../signin/browser.ts'
 import { loginUrl, type RequireSignIn } from '../signin/login-routes.ts'
 import { reauthenticateUrl } from '../signin/reauthenticate-routes.ts'
+import { sessionLimitUrl } from '../signin/session-limit-routes.ts'
 import { hashSecret, randomBase62 } from '../tokens/format.ts'
 import { MatrixError } from './matrix-error.ts'
 import { clientPaths } from './paths.ts'
@@ -28,6 +30,7 @@ export interface SsoDeps {
   address: PublicAddress
   serverName: string
   gate: PolicyGate
+  sessionLimit: Pick<SessionLimits, 'choice'>
 }
 
 function text(value: unknown): string | undefined {
@@ -36,7 +39,7 @@ function text(value: unknown): string | undefined {
 
 /** `m.login.sso`: from the app to the sign-in page, a consent page that names where it goes, and back with a token. */
 export function addSsoRoutes(router: Router, deps: SsoDeps): void {
-  const { db, clock, pages, requireSignIn, address, serverName, gate } = deps
+  const { db, clock, pages, requireSignIn, address, serverName, gate, sessionLimit } = deps
   const { basePath } = address
 
   router.get([...clientPaths('login/sso/redirect'), ...clientPaths('login/sso/redirect/:idp')], (ctx) => {
@@ -63,18 +66,24 @@ export function addSsoRoutes(router: Router, deps: SsoDeps): void {
   }
 
   /** Whether the operator's rules let this person's apps in; otherwise it has been answered. @throws PolicyDeniedError */
-  function mayEnter(ctx: Context, { user, session }: Current, own: string): boolean {
+  async function mayEnter(ctx: Context, { user, session }: Current, own: string): Promise<boolean> {
     const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
     const login = { type: 'sso', authenticatedAt: session.authenticatedAt } as const
-    if (gate.compatLogin(user, origin, login) === 'allow') return true
-    seeOther(ctx, reauthenticateUrl(basePath, own))
+    const settled = gate.compatLogin(user, origin, login)
+    // Which device it will be the app says only later.
+    const newcomer = { kind: 'compat', deviceId: null } as const
+    if (settled === 'allow' && !(await sessionLimit.choice({ user, ...newcomer }))) return true
+    seeOther(
+      ctx,
+      settled === 'allow' ? sessionLimitUrl(basePath, own, newcomer) : reauthenticateUrl(basePath, own),
+    )
     return false
   }
 
   router.get(`/${PAGE}`, async (ctx) => {
     const { url, own } = targetOf(ctx)
     const current = await requireSignIn(ctx)
-    if (!current || !mayEnter(ctx, current, own)) return
+    if (!current || !(await mayEnter(ctx, current, own))) return
     const web = url.protocol === 'https:' || url.protocol === 'http:'
     const data = {
       form: await pages.form(ctx, own),
@@ -94,7 +103,7 @@ export function addSsoRoutes(router: Router, deps: SsoDeps): void {
     const current = await requireSignIn(ctx)
     if (!current) return
     if (action !== 'continue') return seeOther(ctx, own)
-    if (!mayEnter(ctx, current, own)) return
+    if (!(await mayEnter(ctx, current, own))) return
     const token = randomBase62(32)
     const now = clock.now()
     await insertLoginToken(db, {

@@ -5,6 +5,7 @@ import type { User } from '../users/store.ts'
 import type { PolicyInput } from './kinds.ts'
 import type { Policy } from './policy.ts'
 import { PolicyDeniedError, type Settled, settle } from './refusal.ts'
+import type { SessionLimit } from './rule-file.ts'
 
 /** Where a request comes from. */
 export interface Origin {
@@ -84,6 +85,13 @@ export function createPolicyGate(deps: { policy: Policy; clock: Clock; serverNam
         request: requestFacts(origin),
       })
       return settle(decision, authAge, user.id)
+    },
+
+    /** How many sessions a user may have. @throws PolicyDeniedError where a rule cannot be evaluated */
+    sessionLimit(user: User, kind: 'oauth' | 'compat'): SessionLimit | undefined {
+      const decision = policy.decide('session_limit', { user: userFacts(user), session: { kind } })
+      if (decision.outcome !== 'allow') throw new PolicyDeniedError(decision, user.id)
+      return decision.limit
     },
 
     /**

@@ -34,10 +34,10 @@ const id = z
 const common = {
   id,
   when: z.string().min(1, 'is empty').max(4096, 'is longer than 4096 characters').optional(),
-  message: z.string().min(1, 'is empty').max(500, 'is longer than 500 characters').optional(),
 }
+const message = z.string().min(1, 'is empty').max(500, 'is longer than 500 characters').optional()
 // biome-ignore lint/suspicious/noThenProperty: the key of the rule files; rules in memory call it outcome
-const outcomeRule = z.strictObject({ ...common, then: z.enum(OUTCOMES) })
+const outcomeRule = z.strictObject({ ...common, message, then: z.enum(OUTCOMES) })
 const limitRule = z
   .strictObject({
     ...common,
@@ -72,7 +72,7 @@ export function readRuleFile(
   const problems: Problem[] = []
   const rules = checked.data.rules.map((rule, index): Rule => {
     const { line } = document.problem(['rules', index, 'id'], '')
-    const base = { id: rule.id, on: kind, file, line, message: rule.message, ...effectOf(rule) }
+    const base = { id: rule.id, on: kind, file, line, ...effectOf(rule) }
     if (rule.when === undefined) return { ...base, when: undefined }
     const compiled = compileExpression(rule.when, { kind, environment, networks })
     if ('evaluate' in compiled) return { ...base, when: compiled.evaluate }
@@ -85,10 +85,10 @@ export function readRuleFile(
 
 function effectOf(
   rule: z.output<typeof outcomeRule> | z.output<typeof limitRule>,
-): Pick<Rule, 'outcome' | 'limit'> {
-  if ('then' in rule) return { outcome: rule.then, limit: undefined }
+): Pick<Rule, 'outcome' | 'limit' | 'message'> {
+  if ('then' in rule) return { outcome: rule.then, limit: undefined, message: rule.message }
   const { soft, hard, at_hard: atHard = 'refuse' } = rule
-  return { outcome: undefined, limit: { soft, hard, atHard } }
+  return { outcome: undefined, limit: { soft, hard, atHard }, message: undefined }
 }
 
 function kindOf(document: PolicyDocument): PolicyKind | Problem {

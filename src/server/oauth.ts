@@ -63,6 +63,7 @@ async function createLibrary(deps: AppDeps, services: Services): Promise<Provide
   const provider: Provider = createProvider({
     db,
     gate: services.gate,
+    sessionLimit: services.sessionLimit,
     clock,
     issuer: address.issuer,
     signingKeys: secrets.signingKeys,
@@ -148,6 +149,7 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
   })
   addInteractionRoutes(router, {
     gate: services.gate,
+    sessionLimit: services.sessionLimit,
     db,
     clock,
     provider: () => provider,

@@ -7,6 +7,7 @@ import { addSetupRoutes } from '../setup/setup-routes.ts'
 import { addLinkRoutes } from '../signin/link-routes.ts'
 import { addLoginRoutes } from '../signin/login-routes.ts'
 import { addReauthenticateRoutes } from '../signin/reauthenticate-routes.ts'
+import { addSessionLimitRoutes } from '../signin/session-limit-routes.ts'
 import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
 import { createAssets, createLinks } from '../views/index.ts'
 import type { AppDeps, Services } from './services.ts'
@@ -26,6 +27,8 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
     serverName,
     basePath,
   })
+  const { requireSignIn, sessionLimit } = services
+  addSessionLimitRoutes(router, { db, pages, requireSignIn, sessions, sessionLimit, basePath })
   addSignOutRoutes(router, { pages, browser, serverName, basePath })
   addSetupRoutes(router, {
     db,
@@ -38,7 +41,7 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
     minimumLength,
   })
 
-  const { requireSignIn, userCodeKey, changePassword } = services
+  const { userCodeKey, changePassword } = services
   addLinkRoutes(router, {
     db,
     clock,
@@ -49,6 +52,7 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
     serverName,
     basePath,
     gate: services.gate,
+    sessionLimit,
   })
   const frame = createAccountFrames({ serverName, passwords: config.passwords.enabled })
   const links = createLinks(basePath)

@@ -53,8 +53,9 @@ export function createServices(deps: AppDeps) {
   const address = publicAddress(config.http.public_url)
   const serverName = config.matrix.server_name
 
-  const sessionServices = createSessionServices({ config, db, homeserver, jobs, clock, log })
-  const { sessions, startSession, startCompatSession } = sessionServices
+  const gate = createPolicyGate({ policy: deps.policy, clock, serverName })
+  const sessionServices = createSessionServices({ config, db, homeserver, jobs, clock, log, gate })
+  const { sessions, sessionLimit, startSession, startCompatSession } = sessionServices
   const refresh = createRefresh({
     db,
     clock,
@@ -74,7 +75,6 @@ export function createServices(deps: AppDeps) {
   const passwords = createPasswords({ db, config: config.passwords })
   const browserSessions = createBrowserSessions({ db, clock })
   const browser = createBrowser({ browserSessions, address })
-  const gate = createPolicyGate({ policy: deps.policy, clock, serverName })
   const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })
   const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })
   const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
@@ -127,6 +127,7 @@ export function createServices(deps: AppDeps) {
     browser,
     requireSignIn: createRequireSignIn({ browser, basePath: address.basePath }),
     gate,
+    sessionLimit,
     checkPassword,
     passwordSignIn,
     signIn,

@@ -7,6 +7,8 @@ import type { Homeserver } from '../homeserver/client.ts'
 import { deleteQueuedDevices, guardNewDevice, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
+import type { PolicyGate } from '../policy/gate.ts'
+import { createSessionLimit } from '../sessions/session-limit.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createSessionStarter } from '../sessions/start.ts'
 
@@ -18,8 +20,10 @@ export function createSessionServices(deps: {
   jobs: Jobs
   clock: Clock
   log: Logger
+  /** The operator's limit of sessions; commands of the operator are held to none. */
+  gate: Pick<PolicyGate, 'sessionLimit'>
 }) {
-  const { config, db, homeserver, jobs, clock, log } = deps
+  const { config, db, homeserver, jobs, clock, log, gate } = deps
   const homeserverDeps = { knex: db, homeserver, clock, log }
   const sessions = createSessions({
     db,
@@ -27,6 +31,7 @@ export function createSessionServices(deps: {
     queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
     deleteQueuedDevices: (deletions) => deleteQueuedDevices({ ...homeserverDeps, jobs }, deletions),
   })
+  const sessionLimit = createSessionLimit({ db, clock, gate, sessions })
   const startSession = createSessionStarter({
     db,
     clock,
@@ -35,6 +40,7 @@ export function createSessionServices(deps: {
     provisionUser: (user) => provisionUser(homeserverDeps, user),
     upsertDevice: (localpart, deviceId, displayName) =>
       homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
+    sessionLimit,
     guardDevice: async (device) =>
       homeserver.configured ? guardNewDevice(jobs, db, device) : async () => undefined,
   })
@@ -43,5 +49,5 @@ export function createSessionServices(deps: {
     serverName: config.matrix.server_name,
     accessTokenTtl: config.tokens.access_token_ttl,
   })
-  return { sessions, startSession, startCompatSession }
+  return { sessions, sessionLimit, startSession, startCompatSession }
 }

@@ -21,6 +21,7 @@ export type EndReason =
   | 'password_changed'
   | 'deactivated'
   | 'client_removed'
+  | 'session_limit'
 
 /** An end that stands in a transaction: after the commit, `settle` tells the homeserver. */
 export interface Ended {

@@ -7,7 +7,8 @@ import { newId } from '../ids.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { insertTokens } from '../tokens/store.ts'
 import { lockUserRow, type User } from '../users/store.ts'
-import type { SessionActor, Sessions } from './sessions.ts'
+import type { Newcomer, SessionLimits } from './session-limit.ts'
+import type { Ended, SessionActor, Sessions } from './sessions.ts'
 import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
 
 /** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
@@ -28,6 +29,8 @@ export interface SessionStart {
   /** Seconds; null for a token that never expires. */
   accessTokenTtl: number | null
   refreshToken: string | null
+  /** The appservice that signs in: its sessions are not limited. */
+  appservice?: string | undefined
   /** Who starts it, for the audit table, where it is not the user or, without one, the client. */
   by?: SessionActor | undefined
   /**
@@ -47,6 +50,7 @@ export interface SessionStarterDeps {
   upsertDevice: (localpart: string, deviceId: string, displayName: string | null) => Promise<void>
   /** Sees to it that a device of a sign-in that comes to nothing goes again; returns what calls that off. */
   guardDevice: (device: { userId: string; deviceId: string }) => Promise<() => Promise<void>>
+  sessionLimit: Pick<SessionLimits, 'assertRoom' | 'makeRoom'>
 }
 
 /** The user was deactivated while the sign-in was under way. */
@@ -60,7 +64,7 @@ const ATTEMPTS = 3
 
 /** Starts sessions of every kind: device first, then one transaction (invariants 3, 4 and 6). */
 export function createSessionStarter(deps: SessionStarterDeps) {
-  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice, guardDevice } = deps
+  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice, guardDevice, sessionLimit } = deps
 
   /** When the session ends by itself: at its absolute limit, and with an access token that nothing can follow. */
   function endOf(start: SessionStart, now: Date): Date | null {
@@ -69,13 +73,20 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     return seconds === Infinity ? null : new Date(now.getTime() + seconds * 1000)
   }
 
-  async function insert(trx: Knex, start: SessionStart, id: string): Promise<void> {
+  /** What the limit of sessions is to know of a start; nothing where it is not held to one. */
+  function newcomer({ kind, user, deviceId, appservice }: SessionStart): Newcomer | undefined {
+    return user && kind !== 'personal' && appservice === undefined ? { user, kind, deviceId } : undefined
+  }
+
+  /** @returns what ended to make room, to be settled after the commit */
+  async function insert(trx: Knex, start: SessionStart, id: string): Promise<Ended[]> {
     const now = clock.now()
     const userId = start.user?.id ?? null
     const by = start.by ?? (userId ? { actor: 'user', actorUserId: userId } : { actor: 'client' })
     if (userId) {
       // Held until the commit, so that a deactivation beside this sign-in finds the session and ends it.
-      const present = await lockUserRow(trx, userId, 'share')
+      // Without a device there is no other lock that keeps two at once from being one too many.
+      const present = await lockUserRow(trx, userId, start.deviceId ? 'share' : 'change')
       if (!present || present.deactivatedAt) throw new UserGoneError()
     }
     if (userId && start.deviceId) {
@@ -83,6 +94,8 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.
       if (older) await sessions.endWithin(trx, older.id, 'replaced', by)
     }
+    const limited = newcomer(start)
+    const ended = limited ? await sessionLimit.makeRoom(trx, limited) : []
     await insertSession(trx, {
       id,
       kind: start.kind,
@@ -96,6 +109,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       ip: start.ip,
       userAgent: start.userAgent,
       name: start.name ?? null,
+      appservice: start.appservice ?? null,
     })
     await insertTokens(trx, {
       sessionId: id,
@@ -115,6 +129,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       userAgent: start.userAgent ?? undefined,
       details: { kind: start.kind, device_id: start.deviceId, scope: start.scope },
     })
+    return ended
   }
 
   /**
@@ -125,13 +140,16 @@ export function createSessionStarter(deps: SessionStarterDeps) {
    */
   return async function startSession(start: SessionStart): Promise<string> {
     const { user, deviceId } = start
+    const limited = newcomer(start)
+    if (limited) await sessionLimit.assertRoom(limited)
     if (user && !user.provisionedAt) await provisionUser(user)
     if (!user || !deviceId) {
       const id = newId(clock.now())
-      await db.transaction(async (trx) => {
+      const ended = await db.transaction(async (trx) => {
         await start.consume(trx, id)
-        await insert(trx, start, id)
+        return insert(trx, start, id)
       })
+      await sessions.settle(ended)
       return id
     }
     const callOff = await guardDevice({ userId: user.id, deviceId })
@@ -140,15 +158,15 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       // Outside any transaction: a slow homeserver must not hold database connections.
       const epoch = await readDeviceEpoch(db, user.id)
       await upsertDevice(user.localpart, deviceId, start.deviceName)
-      const started = await withUserLock(db, user.id, async (trx) => {
+      const ended = await withUserLock(db, user.id, async (trx) => {
         // Somebody deleted devices of this user meanwhile, perhaps this one: make it again.
-        if ((await readDeviceEpoch(trx, user.id)) !== epoch) return false
+        if ((await readDeviceEpoch(trx, user.id)) !== epoch) return undefined
         await start.consume(trx, id)
-        await insert(trx, start, id)
-        return true
+        return insert(trx, start, id)
       })
-      if (started) {
+      if (ended) {
         await callOff()
+        await sessions.settle(ended)
         return id
       }
     }

@@ -87,6 +87,8 @@ export interface NewSession {
   ip: string | null
   userAgent: string | null
   name: string | null
+  /** The appservice that signed in; null for everybody else. */
+  appservice?: string | null
 }
 
 /** Inserts a session. The unique index on live devices refuses a second one on the same device. */
@@ -105,7 +107,24 @@ export async function insertSession(db: Knex, session: NewSession): Promise<void
     user_agent: session.userAgent,
     name: session.name,
     expires_at: session.expiresAt,
+    appservice: session.appservice ?? null,
   })
+}
+
+/**
+ * The live sessions of a user's apps that count towards a limit, the one that was not used for longest first. Those
+ * of appservices and those that were issued by command (`personal`) don't.
+ */
+export async function listCountedSessions(db: Knex, userId: string, now: Date): Promise<Session[]> {
+  const rows = await db('sessions')
+    .where({ user_id: toUuid(userId) })
+    .whereIn('kind', ['oauth', 'compat'])
+    .whereNull('appservice')
+    .whereNull('ended_at')
+    .where((live) => live.whereNull('expires_at').orWhere('expires_at', '>', now))
+    .orderByRaw('coalesce(last_active_at, created_at), id')
+    .select<SessionRow[]>([...COLUMNS])
+  return rows.map(toSession)
 }
 
 /**

@@ -10,11 +10,13 @@ import type { PolicyGate } from '../policy/gate.ts'
 import { PolicyDeniedError, type Settled } from '../policy/refusal.ts'
 import { CsrfError } from '../server/csrf.ts'
 import { formActionOf, type Pages, type PostedForm } from '../server/pages.ts'
+import type { SessionLimits } from '../sessions/session-limit.ts'
 import type { User } from '../users/store.ts'
 import type { Browser, Current } from './browser.ts'
 import { clientSummary, scopeWords } from './client-summary.ts'
 import { deviceSummary } from './device-summary.ts'
 import { type Interaction, loadInteraction, nextStep, usernameFromHint } from './interaction.ts'
+import { sessionLimitUrl } from './session-limit-routes.ts'
 import type { SignInAgain, SignInForm } from './sign-in-form.ts'
 
 export interface InteractionDeps {
@@ -27,13 +29,14 @@ export interface InteractionDeps {
   serverName: string
   basePath: string
   gate: Pick<PolicyGate, 'grant'>
+  sessionLimit: Pick<SessionLimits, 'choice'>
 }
 
 type Result = Parameters<Provider['interactionResult']>[2]
 
 /** The page of an authorization request: sign in, then consent, then back to the app. */
 export function addInteractionRoutes(router: Router, deps: InteractionDeps): void {
-  const { db, clock, provider, pages, browser, signIn, serverName, basePath, gate } = deps
+  const { db, clock, provider, pages, browser, signIn, serverName, basePath, gate, sessionLimit } = deps
   const urlOf = (interaction: Interaction) => `${basePath}interaction/${interaction.uid}`
   const mxid = (user: User) => `@${user.localpart}:${serverName}`
   const formActions = (interaction: Interaction) => [formActionOf(interaction.redirectUri)]
@@ -132,10 +135,20 @@ export function addInteractionRoutes(router: Router, deps: InteractionDeps): voi
     })
   }
 
+  /** Whether one more session is within the limit; otherwise the person chooses what ends, and comes back. */
+  async function hasRoom(ctx: Context, interaction: Interaction, { user }: Current): Promise<boolean> {
+    const newcomer = { kind: 'oauth', deviceId: interaction.scope.deviceId ?? null } as const
+    if (!(await sessionLimit.choice({ user, ...newcomer }))) return true
+    const own = `${urlOf(interaction)}${interaction.chooseAccount ? '?chosen=1' : ''}`
+    ctx.redirect(sessionLimitUrl(basePath, own, newcomer))
+    ctx.status = 303
+    return false
+  }
+
   /** Whether the rules let it go on; otherwise the page that says no or asks for the password has been shown. */
   async function passesRules(ctx: Context, interaction: Interaction, current: Current): Promise<boolean> {
     const said = settled(ctx, interaction, current)
-    if (said === 'allow') return true
+    if (said === 'allow') return hasRoom(ctx, interaction, current)
     if (said === 'reauthenticate') await showSignIn(ctx, interaction, { reauthenticate: current })
     else await showDenied(ctx, interaction, current, said)
     return false

@@ -14,12 +14,14 @@ import { InvalidScopeError, parseScope } from '../oauth/scopes.ts'
 import type { PolicyGate } from '../policy/gate.ts'
 import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { Pages } from '../server/pages.ts'
+import type { SessionLimits } from '../sessions/session-limit.ts'
 import type { Message } from '../views/index.ts'
 import type { Current } from './browser.ts'
 import { clientSummary, scopeWords } from './client-summary.ts'
 import { deviceSummary } from './device-summary.ts'
 import { loginUrl, type RequireSignIn } from './login-routes.ts'
 import { reauthenticateUrl } from './reauthenticate-routes.ts'
+import { sessionLimitUrl } from './session-limit-routes.ts'
 
 export interface LinkDeps {
   db: Knex
@@ -31,6 +33,7 @@ export interface LinkDeps {
   serverName: string
   basePath: string
   gate: Pick<PolicyGate, 'grant'>
+  sessionLimit: Pick<SessionLimits, 'choice'>
 }
 
 /** A request that waits for this person's decision. */
@@ -46,7 +49,8 @@ interface Waiting {
  * button (RFC 8628 §3.3, §5.4).
  */
 export function addLinkRoutes(router: Router, deps: LinkDeps): void {
-  const { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath, gate } = deps
+  const { db, clock, pages, limits, requireSignIn, userCodeKey, serverName, basePath, gate, sessionLimit } =
+    deps
   const confirmUrl = (code: string) => `${basePath}link/${showUserCode(code)}`
 
   async function showEntry(ctx: Context, typed: string, error?: Message, status = 400): Promise<void> {
@@ -86,17 +90,23 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     }
   }
 
-  /** Whether the operator's rules let it go on; otherwise the password is asked for. @throws PolicyDeniedError */
-  function passesRules(
+  /** Whether the operator's rules let it go on; otherwise the person is sent to do what they want first. @throws PolicyDeniedError */
+  async function passesRules(
     ctx: Context,
     { code, request, client }: Waiting,
     { user, session }: Current,
-  ): boolean {
+  ): Promise<boolean> {
     // The person's own browser: the device that waits may be anywhere, and says so on this page.
     const origin = { ip: ctx.state.ip as string, userAgent: ctx.get('User-Agent') }
     const by = { user, authenticatedAt: session.authenticatedAt }
-    if (gate.grant('device_code', client, parseScope(request.scope), origin, by) === 'allow') return true
-    ctx.redirect(reauthenticateUrl(basePath, confirmUrl(code)))
+    const scope = parseScope(request.scope)
+    const settled = gate.grant('device_code', client, scope, origin, by)
+    const newcomer = { kind: 'oauth', deviceId: scope.deviceId ?? null } as const
+    if (settled === 'allow' && !(await sessionLimit.choice({ user, ...newcomer }))) return true
+    const here = confirmUrl(code)
+    ctx.redirect(
+      settled === 'allow' ? sessionLimitUrl(basePath, here, newcomer) : reauthenticateUrl(basePath, here),
+    )
     ctx.status = 303
     return false
   }
@@ -107,7 +117,7 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     const scope = parseScope(request.scope)
     const locale = pages.locale(ctx)
     assertAllowedFor(user, scope, client)
-    if (!passesRules(ctx, waiting, current)) return
+    if (!(await passesRules(ctx, waiting, current))) return
     pages.render(ctx, 'link-confirm', {
       form: await pages.form(ctx, confirmUrl(code)),
       client: clientSummary(client, locale),
@@ -197,7 +207,7 @@ export function addLinkRoutes(router: Router, deps: LinkDeps): void {
     const waiting = await waitingOrEntry(ctx, String(ctx.params.code))
     if (!waiting) return
     const status = action === 'approve' ? 'approved' : 'denied'
-    if (status === 'approved' && !passesRules(ctx, waiting, current)) return
+    if (status === 'approved' && !(await passesRules(ctx, waiting, current))) return
     const decided = await settle(ctx, waiting, current, status)
     if (!decided) return showEntry(ctx, '', 'error.user_code_unknown')
     ctx.redirect(`${basePath}link/done/${status}`)

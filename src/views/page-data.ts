@@ -76,6 +76,15 @@ export interface PolicyDeniedPage {
   message: Words
 }
 
+/** There is no room for one more session: which are to end? The form has a box `end_<id>` for each. */
+export interface SessionLimitPage {
+  form: PageForm
+  sessions: readonly SessionSummary[]
+  /** How many have to end at least. */
+  toEnd: number
+  errors?: Maybe<FormErrors>
+}
+
 export interface ConsentPage {
   form: PageForm
   client: ClientSummary
@@ -266,6 +275,7 @@ export interface BusyPage {
 export interface PageData {
   'sign-in': SignInPage
   consent: ConsentPage
+  'session-limit': SessionLimitPage
   'policy-denied': PolicyDeniedPage
   'sso-consent': SsoConsentPage
   'choose-account': ChooseAccountPage

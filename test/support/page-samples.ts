@@ -515,6 +515,23 @@ export const pageSamples: readonly Sample[] = [
     data: { ...frame, form: form(`${accountPath}/cross-signing-reset`), problem: 'no_homeserver' },
   },
   {
+    state: 'two to end',
+    page: 'session-limit',
+    path: '/session-limit',
+    data: { form: form('/session-limit'), sessions, toEnd: 2 },
+  },
+  {
+    state: 'too few',
+    page: 'session-limit',
+    path: '/session-limit',
+    data: {
+      form: form('/session-limit'),
+      sessions,
+      toEnd: 1,
+      errors: { form: { key: 'error.too_few_sessions', params: { count: 1 } } },
+    },
+  },
+  {
     state: 'words of a rule',
     page: 'policy-denied',
     path: '/interaction/sample',

@@ -20,6 +20,7 @@ export function asOAuthError(error: unknown): unknown {
   if (error.code === 'invalid_grant') return new errors.InvalidGrant(error.detail ?? error.message)
   if (error.code === 'invalid_client')
     return new errors.InvalidClient(error.message, error.detail ?? error.code)
+  if (error.code === 'session_limit') return new errors.InvalidGrant(error.message)
   // RFC 6749 §5.2 has no better word; the description says what it was.
   if (error.code === 'policy_denied') return new errors.InvalidScope(error.message, '')
   if (error.code === 'invalid_scope') return new errors.InvalidScope(error.message, '')

@@ -8,6 +8,7 @@ import Provider, {
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import type { Clock } from '../../clock.ts'
+import type { SessionLimits } from '../../sessions/session-limit.ts'
 import { findUserById, type User } from '../../users/store.ts'
 import { ASSERTION_ALGORITHMS } from '../clients/client-keys.ts'
 import { findClient } from '../clients/store.ts'
@@ -27,6 +28,7 @@ import { type GrantGate, policyChecks } from './policy-checks.ts'
 export interface ProviderDeps {
   db: Knex
   gate: GrantGate
+  sessionLimit: Pick<SessionLimits, 'choice'>
   clock: Clock
   issuer: string
   signingKeys: JWK[]
@@ -62,7 +64,7 @@ async function checkScope(db: Knex, ctx: KoaContextWithOIDC): Promise<void> {
   }
 }
 
-function policy(db: Knex, gate: GrantGate) {
+function policy({ db, gate, sessionLimit }: Pick<ProviderDeps, 'db' | 'gate' | 'sessionLimit'>) {
   const prompts = interactionPolicy.base()
   const login = prompts.get('login')
   const { Check, Prompt } = interactionPolicy
@@ -74,7 +76,7 @@ function policy(db: Knex, gate: GrantGate) {
     }),
     0,
   )
-  for (const check of policyChecks(db, gate)) login?.checks.add(check)
+  for (const check of policyChecks(db, gate, sessionLimit)) login?.checks.add(check)
   // Consent is asked for each authorization: its scope names a new device. An operator may skip it for named
   // clients, native ones too, which `loadExistingGrant` does.
   prompts.get('consent')?.checks.remove('native_client_prompt')
@@ -129,7 +131,7 @@ export function createProvider(deps: ProviderDeps): Provider {
     clientBasedCORS: () => true,
     interactions: {
       url: (_ctx, interaction) => interactionUrl(interaction.uid),
-      policy: policy(db, deps.gate),
+      policy: policy(deps),
     },
     routes: {
       authorization: '/authorize',
