@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { systemClock } from '../clock.ts'
+import { inheritedSockets } from '../server/inherited-sockets.ts'
 import type { Context } from './context.ts'
 import { serverLog } from './log.ts'
 import { welcome } from './welcome.ts'
@@ -12,9 +13,10 @@ export function addServer(program: Command, { terminal, config }: Context): void
       const loaded = await config()
       const log = serverLog(loaded.log.level)
       const signal = firstSignal()
+      const inherited = inheritedSockets(terminal.env, process.pid)
       // Only here: the other commands need not wait until the whole service is loaded.
       const { startServer } = await import('../server/server.ts')
-      const server = await startServer(loaded, { log, clock: systemClock, readConfig: config })
+      const server = await startServer(loaded, { log, clock: systemClock, readConfig: config, inherited })
       // Without a listener of ours, the signal would end the process.
       process.on('SIGHUP', () => void server.reload())
       try {

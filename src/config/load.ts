@@ -71,8 +71,12 @@ function complete(written: WrittenConfig, folder: string): Omit<Config, 'appserv
   const data_folder = resolve(folder, written.data_folder)
   const { keys_folder, master } = written.secrets
   const rules = written.policies.folder
+  const listeners = written.http.listeners.map((one) =>
+    one.unix === undefined ? one : { ...one, unix: resolve(folder, one.unix) },
+  )
   return {
     ...written,
+    http: { ...written.http, listeners },
     data_folder,
     policies: { ...written.policies, folder: rules === undefined ? undefined : resolve(folder, rules) },
     secrets: { master, keys_folder: keys_folder ? resolve(folder, keys_folder) : join(data_folder, 'keys') },

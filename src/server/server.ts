@@ -12,6 +12,8 @@ import { holdServerLock, openDatabase } from '../storage/connection.ts'
 import { migrate } from '../storage/migrate.ts'
 import { answerServerRequests } from '../storage/server-requests.ts'
 import { type App, createApp } from './app.ts'
+import { createPeerTrust } from './door/client-address.ts'
+import type { InheritedSocket } from './inherited-sockets.ts'
 import { type Listening, listen } from './listen.ts'
 import { createReloads, type ReloadedPart } from './reload.ts'
 
@@ -28,13 +30,22 @@ export interface RunningServer {
   reload(): Promise<ReloadedPart[]>
 }
 
+export interface ServerDeps {
+  log: Logger
+  clock: Clock
+  /** Reads the configuration anew, for a reload. */
+  readConfig: () => Promise<Config>
+  /** Sockets that systemd opened. */
+  inherited?: InheritedSocket[]
+}
+
 /**
  * Starts the whole service: database, migrations, jobs, pages and endpoints.
  * @throws ConfigError, PolicyError, KeyError, StorageError or ListenError, each of which says what to do
  */
 export async function startServer(
   config: Config,
-  { log, clock, readConfig }: { log: Logger; clock: Clock; readConfig: () => Promise<Config> },
+  { log, clock, readConfig, inherited = [] }: ServerDeps,
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
   const policy = await createPolicy(config.policies, log)
@@ -88,12 +99,14 @@ export async function startServer(
     closing.push(() => jobs.close())
 
     const listeners: Listening[] = []
-    for (const where of config.http.listeners) listeners.push(await listen(where, app.handler))
     closing.push(() => Promise.all(listeners.map((one) => one.close(config.http.drain_limit * 1000))))
+    const isTrusted = createPeerTrust({ trustedProxies: config.http.trusted_proxies })
+    for (const entry of config.http.listeners)
+      listeners.push(...(await listen(entry, { handler: app.handler, isTrusted, inherited })))
     // Last of all, so that nobody reloads what is only half there.
     const answering = await answerServerRequests(database.clientConfig, { log, reload: reloads.reload })
     closing.push(() => answering.close())
-    const listening = listeners.map(({ host, port }) => `http://${host}:${port}`)
+    const listening = listeners.map(({ where }) => where)
     return { app, listening, close, reload: reloads.reload }
   } catch (error) {
     await close()

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrl, count, network, seconds, text } from '../kinds.ts'
+import { baseUrl, count, flag, network, path, seconds, text } from '../kinds.ts'
 
 const listener = z
   .strictObject({
@@ -7,8 +7,29 @@ const listener = z
       .default('localhost')
       .describe('The host name or address to listen on; `0.0.0.0` or `::` is all.'),
     port: count(0, 65_535).default(8080).describe('The TCP port; `0` takes any that is free.'),
+    unix: path.optional().describe('A Unix socket to listen on, instead of host and port.'),
+    unix_mode: z
+      .string()
+      .regex(/^0?[0-7]{3}$/, 'is not the mode of a file')
+      .meta({ type: 'mode', write: 'three octal digits in quotes, such as "660"' })
+      .optional()
+      .meta({ description: 'Who may connect to the Unix socket.', defaultText: '`"660"`' }),
+    systemd: text
+      .optional()
+      .describe('The name (`FileDescriptorName=`) of sockets that systemd opened, instead of host and port.'),
+    proxy_protocol: flag.optional().meta({
+      description:
+        'Whether every connection begins with a PROXY header (version 1 or 2), which tells the address of the client. Taken from `http.trusted_proxies` and on Unix sockets only; other connections are closed.',
+      defaultText: '`false`',
+    }),
+  })
+  .refine(({ unix, systemd }) => unix === undefined || systemd === undefined, {
+    path: ['systemd'],
+    message: 'is given beside unix; write only one of the two',
   })
   .meta({ write: '{ host: localhost, port: 8080 }' })
+
+export type ListenerConfig = z.output<typeof listener>
 
 /** How the service is reached. */
 export const httpSection = z

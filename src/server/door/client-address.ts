@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
+import { normaliseAddress } from './address.ts'
+import { LOCAL, type PeerSocket, peerAddress } from './peer.ts'
 
 /** What of a request tells where it came from. */
 export type AddressedRequest = Pick<IncomingMessage, 'headers'> & {
-  socket: { remoteAddress?: string | undefined }
+  socket: PeerSocket
 }
 
 /**
@@ -15,11 +17,13 @@ export type AddressedRequest = Pick<IncomingMessage, 'headers'> & {
  */
 export function createClientAddress({ trustedProxies }: { trustedProxies: readonly string[] }) {
   const trusted = blockListOf(trustedProxies)
-  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  // Who may open a Unix socket is decided by its file's mode: whoever does is a proxy on this machine.
+  const isTrusted = (address: string) =>
+    address === LOCAL || trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
   /** The address in its shortest form; an IPv4 address in IPv6 clothes as IPv4. */
   return function clientAddress(request: AddressedRequest): string {
-    let address = normaliseAddress(request.socket.remoteAddress ?? '')
+    let address = peerAddress(request.socket)
     // The peer has gone already, and nobody will see the answer
     if (address === undefined) return UNKNOWN
     const header = request.headers['x-forwarded-for']
@@ -33,21 +37,18 @@ export function createClientAddress({ trustedProxies }: { trustedProxies: readon
   }
 }
 
+/** Whether a peer may say in a PROXY header who it speaks for. */
+export function createPeerTrust({ trustedProxies }: { trustedProxies: readonly string[] }) {
+  const trusted = blockListOf(trustedProxies)
+  return (socket: PeerSocket): boolean => {
+    const address = peerAddress(socket)
+    if (address === undefined || address === LOCAL) return address === LOCAL
+    return trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  }
+}
+
 /** Stands in records for the address of a connection that was gone before it was asked. */
 const UNKNOWN = 'unknown'
-
-/** The canonical spelling of an IP address, without zone; undefined for anything else. */
-export function normaliseAddress(text: string): string | undefined {
-  const address = text.trim().replace(/%.*$/, '')
-  const version = isIP(address)
-  if (version === 0) return undefined
-  if (version === 4) return address
-  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1)
-  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical)
-  if (!mapped) return canonical
-  const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)]
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.')
-}
 
 /** Some proxies write `192.0.2.1:4711` and `[2001:db8::1]:4711`. */
 function withoutPort(hop: string): string {
