@@ -81,11 +81,9 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
     await changeEndpoint(world)
     if (engine === 'PostgreSQL') await follow(world, [makeDatabase])
     await follow(world, [start])
-    const edited = join(world.opt, 'homeserver.yaml')
-    expect(await readBySynapse(world, [edited, join(world.synapse.etc, 'conf.d')])).toBe(
-      `${SERVER_NAME} True http://127.0.0.1:${world.posternPort}/`,
-    )
-    expect(await readFile(edited, 'utf8')).toContain('# no federation here')
+    expect(await readBySynapse(world)).toBe(`${SERVER_NAME} True http://127.0.0.1:${world.posternPort}/`)
+    const edited = await readFile(join(world.opt, 'switch/homeserver.yaml'), 'utf8')
+    expect(edited).toContain('# no federation here')
   })
 
   test('the check beside the running Synapse says what will be moved, and what will not and why', async () => {

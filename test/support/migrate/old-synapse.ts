@@ -33,6 +33,9 @@ export async function layOutSynapse(
   // Debian asks for these two while it installs the package.
   await writeFile(join(etc, 'conf.d/server_name.yaml'), `server_name: ${SERVER_NAME}\n`)
   await writeFile(join(etc, 'conf.d/report_stats.yaml'), 'report_stats: false\n')
+  // As administrators do, so that an update of the package has nothing to ask.
+  const registration = { enable_registration: true, enable_registration_without_verification: true }
+  await writeFile(join(etc, 'conf.d/registration.yaml'), stringify(registration))
   await writeFile(join(etc, 'bridge.yaml'), stringify(bridge))
   await writeSigningKey(join(etc, 'homeserver.signing.key'))
   return { etc, data, url: `http://127.0.0.1:${port}`, configPaths: [file, join(etc, 'conf.d')] }
@@ -89,8 +92,6 @@ form_secret: "form-secret-of-tests"
 
 # Sign-in and registration
 registration_shared_secret: "${registrationSecret}"
-enable_registration: true
-enable_registration_without_verification: true
 allow_guest_access: true
 refreshable_access_token_lifetime: 1h
 refresh_token_lifetime: 90d

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { synapsePython } from '../synapse-python.ts'
 import type { OldWorld } from './old-world.ts'
@@ -20,21 +20,24 @@ export async function follow({ machine }: OldWorld, blocks: readonly string[]): 
 
 /** What the operator changes by hand: where the test runs, Postern's usual port may be taken. */
 export async function changeEndpoint({ opt, posternPort }: OldWorld): Promise<void> {
-  const file = join(opt, 'homeserver.yaml')
+  const file = join(opt, 'switch/homeserver.yaml')
   const text = await readFile(file, 'utf8')
   if (!text.includes('localhost:8080'))
     throw new Error('homeserver.yaml does not name Postern’s usual address')
   await writeFile(file, text.replaceAll('localhost:8080', `127.0.0.1:${posternPort}`))
 }
 
-/** What Synapse's own reader takes from files: the server's name, and where it asks for tokens. Throws where it refuses. */
-export async function readBySynapse({ synapse }: OldWorld, paths: readonly string[]): Promise<string> {
+/** What Synapse's own reader takes from its files once the new ones lie over them. Throws where it refuses. */
+export async function readBySynapse({ synapse, opt }: OldWorld): Promise<string> {
   const script = `
 import sys
 from synapse.config.homeserver import HomeServerConfig
 config = HomeServerConfig.load_config("Synapse", sys.argv[1:])
 print(config.server.server_name, config.mas.enabled, config.mas.endpoint)`
-  const args = ['-c', script, ...paths.flatMap((path) => ['-c', path])]
+  const together = await mkdtemp(join(dirname(opt), 'together-'))
+  for (const folder of [synapse.etc, join(opt, 'switch')]) await cp(folder, together, { recursive: true })
+  const args = ['-c', script, '-c', join(together, 'homeserver.yaml'), '-c', join(together, 'conf.d')]
   const { stdout } = await run(await synapsePython(), args, { cwd: synapse.data })
-  return stdout.trim()
+  // Of a file in which everything became a comment it says that it ignores it.
+  return stdout.trim().split('\n').at(-1) ?? ''
 }
