@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,6 +108,19 @@ describe('with a PostgreSQL and a homeserver', () => {
       'session.ended',
       'user.reactivated',
     ])
+  })
+
+  test('the list says what an import noted of a user', async () => {
+    await database.knex('users').insert([
+      { id: randomUUID(), localpart: 'anna', created_at: new Date(), is_suspended: true },
+      { id: randomUUID(), localpart: 'gast', created_at: new Date(), is_guest: true },
+      { id: randomUUID(), localpart: 'puppet', created_at: new Date(), appservice_id: 'bridge' },
+    ])
+    const { out } = await postern(['user', 'list'], { env })
+    for (const line of [/^anna \S+ suspended$/m, /^gast \S+ guest$/m, /^puppet \S+ appservice$/m])
+      expect(out).toMatch(line)
+    const listed = JSON.parse((await postern(['user', 'list', '--search', 'puppet', '--json'], { env })).out)
+    expect(listed).toMatchObject([{ suspended: false, guest: false, appservice_id: 'bridge' }])
   })
 
   test('what cannot be done is one line on standard error, and the code 1', { timeout: 60_000 }, async () => {
