@@ -1,3 +1,5 @@
+import { policyMutations } from './policy-mutations.ts'
+
 /** One way to break something: in `file`, the one place that reads `find` becomes `replace`. */
 export interface Mutation {
   /** The invariant of docs/architecture.md whose test must turn red. */
@@ -15,6 +17,7 @@ const ACCOUNT = (title: string) => ({ file: 'test/http/compat-account.test.ts', 
 const APPSERVICES = (title: string) => ({ file: 'test/http/compat-appservices.test.ts', title })
 
 export const mutations: Mutation[] = [
+  ...policyMutations,
   {
     invariant: 1,
     breaks: 'stores tokens in plain text',
