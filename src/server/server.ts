@@ -49,7 +49,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
   const policy = await createPolicy(config.policies, log)
-  const database = await openDatabase(config, { log, server: true })
+  const database = await openDatabase(config, { log })
   const closing: (() => Promise<unknown>)[] = [() => database.close()]
   const close = async () => {
     for (const step of closing.splice(0).reverse())

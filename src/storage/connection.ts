@@ -5,6 +5,7 @@ import { clientConfigOf } from './client-config.ts'
 import { openEmbedded } from './embedded/server.ts'
 import type { Log } from './log.ts'
 import { createPool } from './pool.ts'
+import { hasServers } from './server-requests.ts'
 import { StorageError } from './storage-error.ts'
 
 /** An open database. */
@@ -20,21 +21,14 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** How a server shows itself among the connections of a database of one's own. */
-const SERVER_NAME = 'postern server'
-
-/**
- * Opens the configured PostgreSQL, or the embedded one where `database.uri` is absent.
- * @param server whether it is for a server, which others must be able to see
- */
+/** Opens the configured PostgreSQL, or the embedded one where `database.uri` is absent. */
 export async function openDatabase(
   config: Pick<Config, 'database' | 'data_folder'>,
-  { log, server: forServer = false }: { log: Log; server?: boolean },
+  { log }: { log: Log },
 ): Promise<Database> {
   const { uri, max_connections } = config.database
   if (uri !== undefined) {
-    const own = clientConfigOf(uri)
-    const clientConfig = forServer ? { ...own, application_name: SERVER_NAME } : own
+    const clientConfig = clientConfigOf(uri)
     const knex = createPool(clientConfig, max_connections, log)
     return {
       knex,
@@ -68,15 +62,11 @@ export async function holdServerLock(database: Database): Promise<void> {
 
 /**
  * Whether a server uses the database. Where none does, an embedded database is kept from servers until it is closed; in a
- * database of one's own a server shows by its connections.
+ * database of one's own a server shows by the connection on which it listens for requests.
  */
 export async function isServed(database: Database): Promise<boolean> {
   if (database.embedded) return database.lockServer().then(() => false, isTaken)
-  const { rows } = await database.knex.raw<{ rows: { count: number }[] }>(
-    'select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name = ?',
-    [SERVER_NAME],
-  )
-  return rows[0]?.count !== 0
+  return hasServers(database.clientConfig)
 }
 
 function isTaken(error: unknown): true {

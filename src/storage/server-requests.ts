@@ -82,8 +82,19 @@ export async function answerServerRequests(
   }
 }
 
-/** How many servers run on a database now. */
-export async function countServers(client: Pick<pg.Client, 'query'>): Promise<number> {
+/** Whether a server runs on a database now. */
+export async function hasServers(clientConfig: pg.ClientConfig): Promise<boolean> {
+  const client = new pg.Client(clientConfig)
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return (await countServers(client)) > 0
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+async function countServers(client: Pick<pg.Client, 'query'>): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
     'select count(*)::integer as count from pg_stat_activity where datname = current_database() and application_name = $1',
     [APPLICATION_NAME],

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import knexFactory from 'knex'
-import pg from 'pg'
-import { countServers } from '../server-requests.ts'
+import type pg from 'pg'
+import { hasServers } from '../server-requests.ts'
 import { StorageError } from '../storage-error.ts'
 import { type UnfinishedJobs, writeArchive } from './write.ts'
 
@@ -37,13 +37,6 @@ export function readSnapshot<Result>(
 
 /** @throws StorageError where a server runs on the database: what it writes meanwhile would be lost */
 export async function assertNoServer(clientConfig: pg.ClientConfig): Promise<void> {
-  const client = new pg.Client(clientConfig)
-  client.on('error', () => undefined)
-  await client.connect()
-  try {
-    if ((await countServers(client)) > 0)
-      throw new StorageError('A postern server runs on this database: stop it first')
-  } finally {
-    await client.end().catch(() => undefined)
-  }
+  if (await hasServers(clientConfig))
+    throw new StorageError('A postern server runs on this database: stop it first')
 }
