@@ -7,6 +7,7 @@ import type { HttpConfig } from './sections/http.ts'
 import type { LimitsConfig } from './sections/limits.ts'
 import type { LogConfig } from './sections/log.ts'
 import type { MatrixConfig } from './sections/matrix.ts'
+import type { MetricsConfig } from './sections/metrics.ts'
 import type { PasswordsConfig } from './sections/passwords.ts'
 import type { PoliciesConfig } from './sections/policies.ts'
 import type { SecretsConfig } from './sections/secrets.ts'
@@ -31,4 +32,5 @@ export interface Config {
   policies: PoliciesConfig
   branding: BrandingConfig
   log: LogConfig
+  metrics: MetricsConfig
 }

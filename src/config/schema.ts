@@ -9,6 +9,7 @@ import { httpSection } from './sections/http.ts'
 import { limitsSection } from './sections/limits.ts'
 import { logSection } from './sections/log.ts'
 import { matrixSection } from './sections/matrix.ts'
+import { metricsSection } from './sections/metrics.ts'
 import { passwordsSection } from './sections/passwords.ts'
 import { policiesSection } from './sections/policies.ts'
 import { secretsSection } from './sections/secrets.ts'
@@ -37,6 +38,7 @@ export const configSchema = z
     policies: policiesSection,
     branding: brandingSection,
     log: logSection,
+    metrics: metricsSection,
   })
   .meta({ write: 'sections such as "http:" with their keys indented below' })
 

@@ -5,6 +5,8 @@ import { addCompatRoutes } from '../compat/routes.ts'
 import { UnavailableError } from '../errors.ts'
 import { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
 import { ready } from '../storage/availability.ts'
+import { createCollect } from '../telemetry/collect.ts'
+import { createMetricsHandler } from '../telemetry/handler.ts'
 import { createClientAddress } from './door/client-address.ts'
 import { createFrontDoor } from './front-door.ts'
 import { cors } from './middleware/cors.ts'
@@ -19,7 +21,7 @@ import { type AppDeps, createServices } from './services.ts'
 export async function createApp(deps: AppDeps) {
   const { config, database, clock, log } = deps
   const services = createServices(deps)
-  const { db, address, pages, introspect, sessions } = services
+  const { db, address, pages, introspect, sessions, metrics, passwords } = services
 
   const router = new Router()
   const library = await addOAuth(router, deps, services)
@@ -39,7 +41,7 @@ export async function createApp(deps: AppDeps) {
 
   const app = new Koa({ proxy: true, keys: services.cookieKeys })
   const clientAddress = createClientAddress({ trustedProxies: config.http.trusted_proxies })
-  app.use(requestContext({ clientAddress, clock, log }))
+  app.use(requestContext({ clientAddress, clock, log, answered: metrics.answered }))
   app.use(securityHeaders({ secure: address.secure }))
   app.use(cors())
   app.use(errors({ pages, log }))
@@ -50,12 +52,28 @@ export async function createApp(deps: AppDeps) {
   const introspection =
     config.matrix.secret === undefined
       ? undefined
-      : createHomeserverIntrospection({ secret: config.matrix.secret, introspect, log })
+      : createHomeserverIntrospection({
+          secret: config.matrix.secret,
+          introspect,
+          log,
+          count: metrics.introspection.count,
+        })
   const handler = createFrontDoor({ address, introspection, handle: app.callback() })
 
+  const metricsHandler = createMetricsHandler(createCollect({ db, metrics, hashing: passwords.load }), log)
   const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })
   const { activity, addUser, firstAdmin, accounts, batch } = services
-  return { handler, activity, cleanUp, addUser, firstAdmin, accounts, sessions, close: () => batch.close() }
+  return {
+    handler,
+    activity,
+    cleanUp,
+    addUser,
+    firstAdmin,
+    accounts,
+    sessions,
+    metricsHandler,
+    close: () => batch.close(),
+  }
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>

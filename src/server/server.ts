@@ -103,6 +103,11 @@ export async function startServer(
     const isTrusted = createPeerTrust({ trustedProxies: config.http.trusted_proxies })
     for (const entry of config.http.listeners)
       listeners.push(...(await listen(entry, { handler: app.handler, isTrusted, inherited })))
+    const { host, port } = config.metrics
+    if (port !== undefined) {
+      const trusting = { handler: app.metricsHandler, isTrusted, inherited: [] }
+      listeners.push(...(await listen({ host, port }, trusting)))
+    }
     // Last of all, so that nobody reloads what is only half there.
     const answering = await answerServerRequests(database.clientConfig, { log, reload: reloads.reload })
     closing.push(() => answering.close())

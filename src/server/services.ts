@@ -21,6 +21,7 @@ import { createPasswordCheck } from '../signin/password-check.ts'
 import { createPasswordSignIn } from '../signin/password-sign-in.ts'
 import { createSignInForm } from '../signin/sign-in-form.ts'
 import type { Database } from '../storage/connection.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
 import { createRefresh } from '../tokens/refresh.ts'
 import { createAccounts } from '../users/accounts.ts'
 import { createAddUser } from '../users/add-user.ts'
@@ -67,7 +68,15 @@ export function createServices(deps: AppDeps) {
     },
   })
 
-  const batch = createLookupBatch({ clientConfig: database.clientConfig, log })
+  const metrics = createMetrics()
+  const batch = createLookupBatch({
+    clientConfig: database.clientConfig,
+    log,
+    observe(size, seconds) {
+      metrics.batchSize.observe(size)
+      metrics.batchSeconds.observe(seconds)
+    },
+  })
   const activity = createActivity({ db, clock, log })
   const introspect = createIntrospector({ clock, batch, activity })
 
@@ -119,6 +128,7 @@ export function createServices(deps: AppDeps) {
     startCompatSession,
     refresh,
     batch,
+    metrics,
     activity,
     introspect,
     limits,

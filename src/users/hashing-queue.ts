@@ -5,6 +5,8 @@ export interface HashingQueue {
   <T>(work: () => Promise<T>): Promise<T>
   /** Throws UnavailableError where the queue would refuse at this moment: before anything is done in vain. */
   assertRoom(): void
+  /** How much runs and waits now. */
+  load(): { running: number; waiting: number }
 }
 
 /**
@@ -39,5 +41,5 @@ export function createHashingQueue(maxConcurrent: number, maxQueue: number): Has
     }
   }
 
-  return Object.assign(hashInTurn, { assertRoom })
+  return Object.assign(hashInTurn, { assertRoom, load: () => ({ running, waiting: waiting.length }) })
 }

@@ -20,6 +20,8 @@ export interface Passwords {
   readonly enabled: boolean
   /** Throws UnavailableError where too many checks are waiting, before anything is done in vain. */
   assertRoom(): void
+  /** How many are checked and how many wait at this moment. */
+  load(): { running: number; waiting: number }
   /**
    * Checks a password against a stored hash, or against nothing where the user or the password does not exist:
    * both take the same time. Throws UnavailableError where too many checks are waiting.
@@ -58,6 +60,7 @@ export function createPasswords({ db, config }: { db: Knex; config: PasswordsCon
   return {
     enabled: config.enabled,
     assertRoom: queue.assertRoom,
+    load: queue.load,
 
     async check(password, stored) {
       if (Buffer.byteLength(password) > MAX_CHECKED_BYTES) return { ok: false }

@@ -26,7 +26,16 @@ interface Lane {
  * every lookup that arrived while the previous query ran. A lookup never joins a query that was already sent, not
  * even for the same token, or it could miss a revocation that was committed in between.
  */
-export function createLookupBatch({ clientConfig, log }: { clientConfig: ClientConfig; log: Logger }) {
+export function createLookupBatch({
+  clientConfig,
+  log,
+  observe = () => undefined,
+}: {
+  clientConfig: ClientConfig
+  log: Logger
+  /** Told of every query: how many lookups it had, and how many seconds it took. */
+  observe?: (size: number, seconds: number) => void
+}) {
   const waiting: Waiting[] = []
   const lanes: Lane[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, busy: false }))
   let scheduled = false
@@ -56,10 +65,12 @@ export function createLookupBatch({ clientConfig, log }: { clientConfig: ClientC
       const batch = waiting.splice(0, MAX_BATCH)
       try {
         const client = await connect(lane)
+        const started = performance.now()
         const found = await lookUpTokens(
           client,
           batch.map((one) => one.hash),
         )
+        observe(batch.length, (performance.now() - started) / 1000)
         for (const one of batch) one.resolve(found.get(one.hash.toString('hex')))
       } catch (error) {
         // After a timeout or a broken connection its state is unknown: use a new one for the next batch.

@@ -41,9 +41,16 @@ export function createHomeserverIntrospection(deps: {
   secret: string
   introspect: Introspector
   log: Logger
+  /** Counts an answer by its status. */
+  count: (status: number) => void
 }) {
   const { introspect, log } = deps
   const secretDigest = digest(deps.secret)
+
+  function reply(res: ServerResponse, status: number, body: string, headers?: Record<string, string>): void {
+    deps.count(status)
+    send(res, status, body, headers)
+  }
 
   /** Whether the request is the homeserver's kind: a bare Bearer secret, which no OAuth client sends (MSC3861). */
   function claims(req: IncomingMessage): boolean {
@@ -54,7 +61,7 @@ export function createHomeserverIntrospection(deps: {
     const presented = BEARER.exec(req.headers.authorization ?? '')?.[1]
     // Digests of equal length, compared in constant time: neither content nor length of the secret shows.
     if (!presented || !timingSafeEqual(digest(presented), secretDigest)) {
-      send(res, 401, UNAUTHORIZED, {
+      reply(res, 401, UNAUTHORIZED, {
         'www-authenticate': 'Bearer error="invalid_token"',
         connection: 'close',
       })
@@ -66,7 +73,7 @@ export function createHomeserverIntrospection(deps: {
     const [token] = tokens
     if (token === undefined || tokens.length !== 1) {
       const error = { error: 'invalid_request', error_description: "The form must have one 'token'" }
-      send(res, 400, JSON.stringify(error), { connection: 'close' })
+      reply(res, 400, JSON.stringify(error), { connection: 'close' })
       return
     }
     try {
@@ -74,12 +81,12 @@ export function createHomeserverIntrospection(deps: {
         readsDeviceId: req.headers['x-mas-supports-device-id'] === '1',
       })
       // Invariant 8: Synapse turns a 5xx into one for its client, who comes back later with keys and session.
-      if ('held' in found) send(res, 503, UNAVAILABLE, { 'retry-after': '60' })
-      else send(res, 200, JSON.stringify(found.answer))
+      if ('held' in found) reply(res, 503, UNAVAILABLE, { 'retry-after': '60' })
+      else reply(res, 200, JSON.stringify(found.answer))
     } catch (error) {
       if (!(error instanceof UnavailableError)) log.error({ err: error }, 'introspection.failed')
       const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : 5
-      send(res, 503, UNAVAILABLE, { 'retry-after': String(seconds) })
+      reply(res, 503, UNAVAILABLE, { 'retry-after': String(seconds) })
     }
   }
 
