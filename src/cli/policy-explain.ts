@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { PosternError } from '../errors.ts'
 import { parsePolicyDocument } from '../policy/document.ts'
+import { networksValue } from '../policy/environment.ts'
 import { PolicyError } from '../policy/error.ts'
 import { evaluateRules } from '../policy/evaluate.ts'
 import { readPolicyInput } from '../policy/input.ts'
@@ -27,7 +28,7 @@ export function addPolicyExplain(parent: Command, { terminal, config }: Context)
         rules,
         on,
         readInput(text, file, on),
-        policies.networks,
+        networksValue(policies.networks),
       )
       terminal.print(`decision: ${outcome}`)
       if (message !== undefined) terminal.print(`message: ${message}`)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type PolicyDocument, parsePolicyDocument } from './document.ts'
+import { networksValue } from './environment.ts'
 import { PolicyError, type Problem } from './error.ts'
 import { evaluateRules } from './evaluate.ts'
 import { readPolicyInput } from './input.ts'
@@ -47,8 +48,9 @@ export async function runCases(source: PolicySource & { folder: string }): Promi
     problems.push(...read.problems)
   }
   if (problems.length > 0) throw new PolicyError(problems)
+  const networks = networksValue(source.networks)
   return cases.map(({ name, on, input, expect }) => {
-    const { matched, violations } = evaluateRules(rules, on, input, source.networks)
+    const { matched, violations } = evaluateRules(rules, on, input, networks)
     const failures = violations.flatMap(({ id, failure }) =>
       failure === undefined ? [] : [`${id}: ${failure}`],
     )

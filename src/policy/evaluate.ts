@@ -1,4 +1,4 @@
-import { type Networks, networksValue } from './environment.ts'
+import type { Network } from './functions.ts'
 import {
   type Field,
   isField,
@@ -38,6 +38,9 @@ const ALLOWED: Decision = {
   limit: undefined,
 }
 
+/** The variable `networks`, built once when rules are loaded. */
+export type NetworkValues = Readonly<Record<string, Network>>
+
 /** More of anything than this is not looked at, and denies: conditions take as long as their input. */
 const MAX_ITEMS = 64
 const MAX_TEXT = 2048
@@ -47,7 +50,7 @@ export function evaluateRules<Kind extends PolicyKind>(
   rules: readonly Rule[],
   kind: Kind,
   input: PolicyInput<Kind>,
-  networks: Networks,
+  networks: NetworkValues,
 ): Decision {
   const own = rules.filter(({ on }) => on === kind)
   if (own.length === 0) return ALLOWED
@@ -104,9 +107,9 @@ function strictest(one: SessionLimit | undefined, other: SessionLimit): SessionL
 function contextOf(
   kind: PolicyKind,
   input: object,
-  networks: Networks,
+  networks: NetworkValues,
 ): { value: Record<string, unknown> } | { failure: string } {
-  const value: Record<string, unknown> = { networks: networksValue(networks) }
+  const value: Record<string, unknown> = { networks }
   for (const [name, variable] of Object.entries(variablesOf(kind))) {
     const given = (input as Record<string, unknown>)[name]
     const fields: [string, Field, unknown][] = isField(variable)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { networksValue } from './environment.ts'
 import { type Decision, evaluateRules } from './evaluate.ts'
 import type { PolicyInput, PolicyKind } from './kinds.ts'
 import { loadRules, type PolicySource } from './load.ts'
@@ -16,7 +17,7 @@ export interface Policy {
 
 /** @throws PolicyError where the rules are wrong: the service must not start without them */
 export async function createPolicy(source: PolicySource, log: Logger): Promise<Policy> {
-  let inForce = { rules: await loadRules(source), networks: source.networks }
+  let inForce = { rules: await loadRules(source), networks: networksValue(source.networks) }
 
   return {
     decide(kind, input) {
@@ -33,8 +34,9 @@ export async function createPolicy(source: PolicySource, log: Logger): Promise<P
 
     async prepareReload(fresh) {
       const rules = await loadRules(fresh)
+      const networks = networksValue(fresh.networks)
       return () => {
-        inForce = { rules, networks: fresh.networks }
+        inForce = { rules, networks }
         log.info({ rules: rules.length }, 'policy.loaded')
       }
     },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { networksValue } from '../../src/policy/environment.ts'
 import { PolicyError } from '../../src/policy/error.ts'
 import { evaluateRules } from '../../src/policy/evaluate.ts'
 import type { PolicyInput } from '../../src/policy/kinds.ts'
@@ -7,6 +8,7 @@ import { createPolicyFolder, type PolicyFolder } from '../support/policies.ts'
 
 let folder: PolicyFolder
 const networks = { office: ['10.0.0.0/8', 'fd00::/8'], home: ['192.0.2.0/24'] }
+const values = networksValue(networks)
 
 beforeAll(async () => {
   folder = await createPolicyFolder()
@@ -40,7 +42,7 @@ const registration: PolicyInput<'client_registration'> = {
 async function decide(when: string, input = password) {
   await folder.rules('password_login', [{ id: 'rule', when, outcome: 'deny' }])
   const rules = await loadRules({ folder: folder.path, networks })
-  return evaluateRules(rules, 'password_login', input, networks)
+  return evaluateRules(rules, 'password_login', input, values)
 }
 
 /** Whether a condition is true. */
@@ -156,7 +158,7 @@ describe('what would take too long', () => {
         rules,
         'client_registration',
         { ...registration, client: { ...registration.client, ...client } },
-        networks,
+        values,
       )
     expect(with_({ redirectUris: Array(64).fill('https://app.example/') }).outcome).toBe('allow')
     const many = with_({ redirectUris: Array(65).fill('https://app.example/') })
@@ -199,7 +201,7 @@ describe('decisions', () => {
         await loadRules({ folder: folder.path, networks }),
         'password_login',
         password,
-        networks,
+        values,
       )
       expect(decision).toMatchObject({ outcome, matched: rules.map(({ id }) => id) })
       expect(decision.message).toBe(message)
@@ -227,7 +229,7 @@ describe('decisions', () => {
     ])
     const rules = await loadRules({ folder: folder.path, networks })
     const session = { kind: 'oauth' }
-    expect(evaluateRules(rules, 'session_limit', { user, session }, networks)).toMatchObject({
+    expect(evaluateRules(rules, 'session_limit', { user, session }, values)).toMatchObject({
       outcome: 'allow',
       matched: ['a', 'b'],
       limit: { soft: 3, hard: 10, atHard: 'refuse' },

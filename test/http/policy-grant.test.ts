@@ -153,6 +153,12 @@ describe('deny', () => {
   })
 })
 
+test('a scope that is not known is refused as such, whoever is signed in', async () => {
+  const { agent } = await obtainTokens(postern, app, 'bob')
+  const answer = await agent.get(authorizationRequest(postern, app, { scope: 'openid nonsense' }).url)
+  expect(parameters(answer).get('error')).toBe('invalid_scope')
+})
+
 describe('require_mfa', () => {
   test('refuses with a message of ours, and loses against deny', async () => {
     const mfa = { id: 'mfa', when: '!user.mfa', outcome: 'require_mfa' }

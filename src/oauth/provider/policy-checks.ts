@@ -5,7 +5,7 @@ import { PolicyDeniedError, type Settled } from '../../policy/refusal.ts'
 import type { SessionLimits } from '../../sessions/session-limit.ts'
 import { findUserById } from '../../users/store.ts'
 import { findClient } from '../clients/store.ts'
-import { parseScope } from '../scopes.ts'
+import { InvalidScopeError, parseScope } from '../scopes.ts'
 
 export type GrantGate = Pick<PolicyGate, 'grant'>
 
@@ -33,6 +33,8 @@ async function ask(
     return (await sessionLimit.choice(newcomer)) ? 'no_room' : 'allow'
   } catch (error) {
     if (error instanceof PolicyDeniedError) return 'deny'
+    // The check of the scope, which runs beside this one, refuses it in the protocol's words.
+    if (error instanceof InvalidScopeError) return 'allow'
     throw error
   }
 }
