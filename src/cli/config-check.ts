@@ -14,6 +14,7 @@ export function addConfigCheck(parent: Command, { terminal, config }: Context): 
       terminal.print(`server name: ${matrix.server_name}`)
       terminal.print(`homeserver: ${matrix.endpoint ?? 'none (set matrix.endpoint and matrix.secret)'}`)
       terminal.print(`database: ${database.uri ? 'your PostgreSQL' : `embedded, in ${data_folder}`}`)
-      terminal.print(`policies: ${policies.folder ? `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}, in ${policies.folder}` : 'none'}`)
+      const count = `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}`
+      terminal.print(`policies: ${policies.folder ? `${count}, in ${policies.folder}` : 'none'}`)
     })
 }
