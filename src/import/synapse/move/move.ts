@@ -15,7 +15,7 @@ import {
   type UserKinds,
   writeReport,
 } from './report/store.ts'
-import { analyzeStaging, copyRows, copySuccessors, createStaging } from './staging/store.ts'
+import { analyzeStaging, copyRows, copySuccessors, createStaging, dropStaging } from './staging/store.ts'
 import { resolveTokens, writeTokens } from './tokens/store.ts'
 import { resolveUsers, type UserRules, writeUsers } from './users/store.ts'
 
@@ -89,6 +89,7 @@ export async function moveSynapse(move: Move): Promise<Moved> {
       const { serverName } = rules
       await writeReport(client, { id, serverName, startedAt, finishedAt: new Date(), counts: moved.counts })
     }
+    await dropStaging(client)
     await client.query(mode === 'commit' ? 'commit' : 'rollback')
     return moved
   } catch (error) {

@@ -12,7 +12,7 @@ export const DEACTIVATED = 'the user is deactivated'
  */
 export async function resolveAddresses(client: Client): Promise<void> {
   await client.query(`
-    create temp table moved_emails on commit drop as
+    create unlogged table moved_emails as
     select t.address, t.validated_at, t.added_at, m.id as user_id, coalesce(e.user_id = m.id, false) as known,
            case when m.id is null then '${NO_USER}'
                 when m.deactivated then '${DEACTIVATED}'
@@ -29,7 +29,7 @@ export async function resolveAddresses(client: Client): Promise<void> {
      where t.medium = 'email';
     insert into set_aside select 'user_threepids', 'email ' || address, problem from moved_emails where problem is not null;
 
-    create temp table moved_identifiers on commit drop as
+    create unlogged table moved_identifiers as
     select t.medium, t.address, t.validated_at, t.added_at, m.id as user_id, coalesce(i.user_id = m.id, false) as known,
            case when m.id is null then '${NO_USER}'
                 when m.deactivated then '${DEACTIVATED}'
@@ -41,7 +41,7 @@ export async function resolveAddresses(client: Client): Promise<void> {
     insert into set_aside select 'user_threepids', concat(medium, ' ', address), problem
       from moved_identifiers where problem is not null;
 
-    create temp table moved_links on commit drop as
+    create unlogged table moved_links as
     select t.auth_provider, t.external_id, m.id as user_id, coalesce(l.user_id = m.id, false) as known,
            case when m.id is null then '${NO_USER}'
                 when t.auth_provider = 'oauth-delegated' then 'is left from an authentication service of before'

@@ -11,7 +11,7 @@ export const GUEST = 'the user is a guest, and guests cannot sign in any more'
  */
 export async function resolveDevices(client: Client, now: Date): Promise<void> {
   await client.query(
-    `create temp table moved_devices on commit drop as
+    `create unlogged table moved_devices as
      select d.user_id, d.device_id, d.display_name, d.last_seen, d.ip, d.user_agent,
             m.id as owner, m.admin, s.id is not null as known, f.created_at, e.ends_at,
             coalesce(s.id, pg_temp.new_id(f.created_at, d.user_id || ' ' || d.device_id)) as session_id,

@@ -18,40 +18,53 @@ const TYPES: Record<ColumnType, string> = {
 
 const NEWLINE = 0x0a
 
-/** Settings of the one transaction that moves everything: room for temporary tables and sorting, and no time limits. */
+/** Where the tables of the steps are. */
+const STAGING = 'import_staging'
+
+/**
+ * Settings of the one transaction that moves everything: room for sorting, no time limits, statistics that are enough
+ * for a good join order, and both cores for deciding about rows, which takes most of the time.
+ */
 const SETTINGS = `
-  set local temp_buffers = '128MB';
   set local work_mem = '64MB';
   set local maintenance_work_mem = '256MB';
   set local jit = off;
+  set local default_statistics_target = 10;
+  set local parallel_setup_cost = 100;
+  set local min_parallel_table_scan_size = '1MB';
+  set local parallel_tuple_cost = 0.005;
   set local statement_timeout = 0;
   set local idle_in_transaction_session_timeout = 0`
 
 /**
- * Makes the temporary tables that Synapse's rows are copied to, and what the steps after share. They vanish with the
- * transaction, so that nothing is left of an import that was killed, and PostgreSQL writes no log of them.
+ * Makes the tables that Synapse's rows are copied to, and what the steps after share. They exist within the transaction
+ * alone, so that nothing is left of an import that was killed, and PostgreSQL writes no log of them. They are not
+ * temporary ones, at which PostgreSQL lets no second process help.
  */
 export async function createStaging(client: Client): Promise<void> {
   const salt = randomBytes(16).toString('hex')
   await client.query(SETTINGS)
+  await client.query(`
+    create schema ${STAGING};
+    set local search_path = ${STAGING}, public`)
   for (const { name, columns } of SYNAPSE_TABLES) {
     const definitions = columns.map((column) => `${column.name} ${TYPES[column.type]}`)
-    await client.query(`create temp table synapse_${name} (${definitions.join(', ')}) on commit drop`)
+    await client.query(`create unlogged table synapse_${name} (${definitions.join(', ')})`)
   }
   await client.query(`
-    create temp table synapse_unused_successors (id bigint, sealed bytea) on commit drop;
-    create temp table set_aside (synapse_table text, key text, reason text) on commit drop;
+    create unlogged table synapse_unused_successors (id bigint, sealed bytea);
+    create unlogged table set_aside (synapse_table text, key text, reason text);
 
     -- A ULID as the database stores it: 48 bits of milliseconds, and 80 that are as random as the salt, for what is one of
     -- its kind in Synapse. The 2^48 keeps leading zeros. Such an ID is unique, not secret; PostgreSQL's own random UUIDs take three times as long.
-    create function pg_temp.new_id(at timestamptz, one text) returns uuid language sql stable as $$
+    create function pg_temp.new_id(at timestamptz, one text) returns uuid language sql stable parallel safe as $$
       select (substr(to_hex(${2 ** 48} + (date_part('epoch', at) * 1000)::bigint), 2)
               || right(md5(one || '${salt}'), 20))::uuid $$;
     -- A time that means nothing (before 1970, after the year 9999) is none.
-    create function pg_temp.time_of(ms bigint) returns timestamptz language sql immutable as $$
+    create function pg_temp.time_of(ms bigint) returns timestamptz language sql immutable parallel safe as $$
       select case when ms between 1 and 253402300799000 then to_timestamp(ms::float8 / 1000) end $$;
     -- An end before 1970 has come, and one after the year 9999 does not come.
-    create function pg_temp.end_of(ms bigint) returns timestamptz language sql immutable as $$
+    create function pg_temp.end_of(ms bigint) returns timestamptz language sql immutable parallel safe as $$
       select case when ms <= 253402300799000 then to_timestamp(greatest(ms, 0)::float8 / 1000) end $$`)
 }
 
@@ -88,7 +101,12 @@ export async function copySuccessors(
   }
 }
 
-/** Temporary tables get no statistics by themselves, and the joins after need them. */
+/** Drops what the steps shared: the transaction leaves the moved rows alone behind. */
+export async function dropStaging(client: Client): Promise<void> {
+  await client.query(`drop schema ${STAGING} cascade`)
+}
+
+/** New tables get no statistics by themselves, and the joins after need them. */
 export async function analyzeStaging(client: Client): Promise<void> {
   for (const { name } of SYNAPSE_TABLES) await client.query(`analyze synapse_${name}`)
 }

@@ -12,7 +12,7 @@ const COMMON_PROBLEMS = `
 /** Decides about every token: `moved_access` and `moved_refresh`, where `known` rows are here already. */
 export async function resolveTokens(client: Client, now: Date): Promise<void> {
   await client.query(
-    `create temp table moved_access on commit drop as
+    `create unlogged table moved_access as
      select t.id, t.hash, t.valid_until_ms, t.used, r.hash as refresh_hash, m.id as owner, m.admin, k.hash is not null as known,
             f.created_at, t.device_id is null as deviceless,
             case when t.device_id is null then pg_temp.new_id(f.created_at, t.id::text) else d.session_id end as session_id,
@@ -31,7 +31,7 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
     [now],
   )
   await client.query(
-    `create temp table moved_refresh on commit drop as
+    `create unlogged table moved_refresh as
      select t.id, t.hash, t.expiry_ts, t.next_token_id, n.hash as successor_hash, u.sealed,
             d.session_id, coalesce(a.created_at, d.created_at) as created_at, a.used, k.hash is not null as known,
             case ${COMMON_PROBLEMS}

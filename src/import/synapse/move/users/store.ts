@@ -16,8 +16,8 @@ export interface UserRules {
 export async function resolveUsers(client: Client, rules: UserRules): Promise<void> {
   const { serverName, now, appservices, lockUnapproved } = rules
   await client.query(
-    `create temp table moved_users on commit drop as
-     with named as materialized (
+    `create unlogged table moved_users as
+     with named as (
        select s.*, case when starts_with(user_id, '@') and right(user_id, $2) = $1
                         then substr(user_id, 2, length(user_id) - 1 - $2) end as localpart,
               case when creation_ts between 1 and 32503680000 then to_timestamp(creation_ts) else $3 end as created_at
