@@ -38,7 +38,7 @@ for (const [what, away] of [
   ['breaks its connections', 'cut'],
   ['hangs in place of failing', 'freeze'],
 ] as const) {
-  test(`a database that ${what} for ten seconds under load signs nobody out, and is used again by itself`, {
+  test(`check 72: a database that ${what} for ten seconds under load signs nobody out, and is used again by itself`, {
     timeout: 90_000,
   }, async () => {
     const { pid } = service.child

@@ -33,7 +33,7 @@ afterAll(async () => {
 })
 
 test.runIf(mayMount)(
-  'a full disk under the embedded database signs nobody out, is logged, and is no matter once there is room',
+  'check 72: a full disk under the embedded database signs nobody out, is logged, and is no matter once there is room',
   {
     timeout: 120_000,
   },

@@ -29,7 +29,7 @@ afterAll(async () => {
   await removeFolder(service.folder)
 })
 
-test('an embedded database that is killed under load comes back by itself, and nobody is signed out', async () => {
+test('check 72: an embedded database that is killed under load comes back by itself, and nobody is signed out', async () => {
   const folder = join(service.folder, 'data')
   const load = run(apps, () => service.url)
   for (let kill = 0; kill < 3; kill++) {

@@ -69,7 +69,7 @@ async function heldDevices(localpart: string): Promise<string[]> {
   return held.sort()
 }
 
-test('a service that is killed in the middle of refreshes and sign-ins loses no session, device or job', {
+test('check 72: a service that is killed in the middle of refreshes and sign-ins loses no session, device or job', {
   timeout: 120_000,
 }, async () => {
   const load = run(apps, () => service.url)
