@@ -96,6 +96,8 @@ describe('every page', () => {
 describe('signing in', () => {
   it('works by keyboard alone, with the labels that a screen reader says', async () => {
     const page = await open('sign-in-for-an-app')
+    // The page gives the first field the focus, on a busy machine not at once.
+    await page.waitForFunction("document.activeElement?.tagName === 'INPUT'")
     await page.keyboard.type('alice')
     await page.keyboard.press('Tab')
     await page.keyboard.type('correct horse')

@@ -106,7 +106,7 @@ describe('check 58: a stranger learns nothing from the time', () => {
       ['', byEmail('nobody@mail.example')],
     ]
     const samples = attempts.map((): number[] => [])
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 50; round++) {
       // They take turns, so that a busy machine slows all of them alike.
       for (const [index, [user, extra]] of attempts.entries()) {
         const before = performance.now()
@@ -115,8 +115,9 @@ describe('check 58: a stranger learns nothing from the time', () => {
         expect(status).toBe(403)
       }
     }
-    const medians = samples.map((times) => times.sort((a, b) => a - b)[15] ?? 0)
-    expect(Math.max(...medians) - Math.min(...medians)).toBeLessThan(Math.max(5, Math.min(...medians) * 0.1))
+    // Whatever else the machine does makes some of them slower and none of them faster: the quicker half tells.
+    const typical = samples.map((times) => times.sort((a, b) => a - b)[12] ?? 0)
+    expect(Math.max(...typical) - Math.min(...typical)).toBeLessThan(Math.max(5, Math.min(...typical) * 0.1))
   })
 })
 

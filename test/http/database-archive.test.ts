@@ -82,8 +82,11 @@ test('a backup of a running server restores into an empty database, where tokens
   expect(await databaseOf(empty.uri)('restore', backup)).toMatchObject({ code: 0, err: '' })
   const name = (db: TestDatabase['knex']) => db('sessions').whereNull('ended_at').pluck('name')
   expect(await name(empty.knex)).toEqual(await name(live.db))
+  // The job that tells the homeserver of a user may have run since.
+  const rows = async (db: TestDatabase['knex'], table: string) =>
+    (await db(table).select().orderBy(1)).map((row) => ({ ...row, provisioned_at: undefined }))
   for (const table of ['users', 'user_passwords', 'clients', 'sessions', 'tokens', 'audit_events'])
-    expect(await empty.knex(table).select().orderBy(1)).toEqual(await live.db(table).select().orderBy(1))
+    expect(await rows(empty.knex, table)).toEqual(await rows(live.db, table))
   await expectTokensToWork(empty.uri)
 })
 
