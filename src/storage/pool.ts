@@ -4,9 +4,11 @@ import knexFactory from 'knex'
 import type pg from 'pg'
 import { SILENCE_TIMEOUT_MS } from './client-config.ts'
 import type { Log } from './log.ts'
+import { nameStatements } from './named-statements.ts'
 
 /** The parts of a pg client that have no public name: its socket, and whether it waits for an answer. */
 interface ClientInternals {
+  query(statement: unknown, ...rest: unknown[]): unknown
   connection: { stream: Socket }
   readyForQuery: boolean
 }
@@ -37,6 +39,7 @@ export function createPool(clientConfig: pg.ClientConfig, maxConnections: number
         stream.setTimeout(SILENCE_TIMEOUT_MS, () => {
           if (!client.readyForQuery) stream.destroy(new Error('The database stopped answering'))
         })
+        nameStatements(client)
         done(null, client)
       },
     },
