@@ -16,12 +16,14 @@ export function addServer(program: Command, { terminal, config }: Context): void
       const inherited = inheritedSockets(terminal.env, process.pid)
       // Only here: the other commands need not wait until the whole service is loaded.
       const { startServer } = await import('../server/server.ts')
+      const { collectGarbage } = await import('../server/collect-garbage.ts')
       const server = await startServer(loaded, { log, clock: systemClock, readConfig: config, inherited })
       // Without a listener of ours, the signal would end the process.
       process.on('SIGHUP', () => void server.reload())
       try {
         const setupPath = await server.app.firstAdmin.issue()
         welcome(loaded, { listening: server.listening, setupPath }, terminal)
+        await collectGarbage()
         log.info({ signal: await signal }, 'server.stopping')
       } finally {
         await server.close()
