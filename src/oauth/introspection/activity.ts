@@ -6,6 +6,8 @@ import { markFirstUse } from '../../tokens/store.ts'
 import type { IntrospectedToken } from './store.ts'
 
 const MAX_PENDING = 50_000
+/** Rows a statement: few enough that none runs for long beside the lookups, or holds rows that somebody waits for. */
+const CHUNK = 2000
 
 /**
  * Collects first use of tokens and last activity of sessions in memory and writes them in one statement every few
@@ -28,12 +30,21 @@ export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log
     used = new Map()
     active = new Map()
     try {
-      if (hashes.size > 0) await markFirstUse(db, [...hashes.values()], clock.now())
-      if (sessions.size > 0)
+      for (const chunk of chunksOf(hashes)) {
+        await markFirstUse(
+          db,
+          chunk.map(([, hash]) => hash),
+          clock.now(),
+        )
+        for (const [key] of chunk) hashes.delete(key)
+      }
+      for (const chunk of chunksOf(sessions)) {
         await markActive(
           db,
-          [...sessions].map(([id, at]) => ({ id, at })),
+          chunk.map(([id, at]) => ({ id, at })),
         )
+        for (const [id] of chunk) sessions.delete(id)
+      }
     } catch (error) {
       log.warn({ err: error }, 'activity.flush_deferred')
       used = new Map([...hashes, ...used])
@@ -42,6 +53,13 @@ export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log
   }
 
   return { note, flush }
+}
+
+function chunksOf<Key, Value>(entries: Map<Key, Value>): [Key, Value][][] {
+  const all = [...entries]
+  return Array.from({ length: Math.ceil(all.length / CHUNK) }, (_, n) =>
+    all.slice(n * CHUNK, (n + 1) * CHUNK),
+  )
 }
 
 export type Activity = ReturnType<typeof createActivity>
