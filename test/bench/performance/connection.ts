@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net'
 export interface Conversation {
   /** A whole HTTP/1.1 request that keeps the connection alive. */
   request(): string
-  /** Throws where the answer is not what the measurement is of. */
-  answer(status: number, body: string): void
+  /** Gives the milliseconds to wait before the next request. Throws where the answer is not what is measured. */
+  answer(status: number, body: string): number
 }
 
 /** A keep-alive connection that asks again as soon as it was answered. */
@@ -36,7 +36,13 @@ export function talk(
     onError(error)
   }
 
+  function again(): void {
+    socket.destroy()
+    open()
+  }
+
   function ask(): void {
+    if (closed) return
     sent = performance.now()
     socket.write(conversation.request(), 'latin1')
   }
@@ -52,15 +58,16 @@ export function talk(
     const answer = received
     received = ''
     onAnswer(performance.now() - sent)
+    let pause: number
     try {
-      conversation.answer(Number(answer.slice(9, 12)), answer.slice(head + HEAD_END.length))
+      pause = conversation.answer(Number(answer.slice(9, 12)), answer.slice(head + HEAD_END.length))
     } catch (error) {
       return fail(error as Error)
     }
     // A refusal may close the connection: the next request needs a new one.
-    if (!/^connection: close/im.test(answer.slice(0, head))) return ask()
-    socket.destroy()
-    open()
+    const next = /^connection: close/im.test(answer.slice(0, head)) ? again : ask
+    if (pause > 0) setTimeout(next, pause)
+    else next()
   }
 
   function open(): void {

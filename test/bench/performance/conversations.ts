@@ -22,6 +22,7 @@ export function introspection(tokens: number): () => Conversation {
     request: () => post('/oauth2/introspect', FORM, `token=${accessToken(anyOf(sessions))}`, authorization),
     answer(status, body) {
       if (status !== 200 || !body.startsWith('{"active":true')) throw new Error(`${status} ${body}`)
+      return 0
     },
   })
 }
@@ -42,6 +43,7 @@ export function refreshChains(tokens: number): () => Conversation {
         const { refresh_token } = JSON.parse(body) as { refresh_token?: string }
         if (status !== 200 || refresh_token === undefined) throw new Error(`${status} ${body}`)
         token = refresh_token
+        return 0
       },
     }
   }
@@ -60,17 +62,22 @@ export function signIns(tokens: number): () => Conversation {
     request: () => login(userName(anyOf(users)), PASSWORD),
     answer(status, body) {
       if (status !== 200) throw new Error(`${status} ${body}`)
+      return 0
     },
   })
 }
 
-/** Far more sign-ins than can be hashed, half of them wrong: those that find no place are told to come back. */
+/** How long a client of the flood waits that was refused, in milliseconds: 200 of them ask about 500 times a second. */
+const AFTER_REFUSAL = 400
+
+/** Ten times more sign-ins than can be hashed, half of them wrong: those that find no place are told to come back. */
 export function signInFlood(tokens: number): () => Conversation {
   const users = Math.ceil(tokens / 20)
   return () => ({
     request: () => login(userName(anyOf(users)), Math.random() < 0.5 ? PASSWORD : 'a wrong password'),
     answer(status, body) {
       if (status !== 200 && status !== 403 && status !== 503) throw new Error(`${status} ${body}`)
+      return status === 503 ? AFTER_REFUSAL : 0
     },
   })
 }

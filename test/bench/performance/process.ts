@@ -7,6 +7,8 @@ export interface Running {
   pid: number
   /** The first line that it printed. */
   firstLine: Promise<string>
+  /** What it printed last, once it has ended. */
+  ended: Promise<string>
   /** Asks it to end, and waits until it has. */
   stop(): Promise<void>
 }
@@ -18,18 +20,25 @@ export function run(core: number, args: readonly string[], env: NodeJS.ProcessEn
   const [program, ...rest] = pinned(core, [process.execPath, ...args])
   const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   if (child.pid === undefined) throw new Error(`${program} does not start`)
-  const exited = once(child, 'exit')
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      said = (said + chunk).slice(-4000)
+    })
+  }
+  const ended = once(child, 'exit').then(() => said)
   const firstLine = lineOf(child)
   // Whoever waits for the line hears of a failure; nobody has to.
   firstLine.catch(() => undefined)
   return {
     pid: child.pid,
     firstLine,
+    ended,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGTERM')
       const kill = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-      await exited
+      await ended
       clearTimeout(kill)
     },
   }
@@ -38,14 +47,10 @@ export function run(core: number, args: readonly string[], env: NodeJS.ProcessEn
 function lineOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = ''
-    let said = ''
-    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-      said = (said + chunk).slice(-4000)
-    })
-    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    child.stdout?.on('data', (chunk: string) => {
       text += text.includes('\n') ? '' : chunk
       if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')))
     })
-    child.on('exit', (code) => reject(new Error(`The process ended with code ${code}:\n${said}`)))
+    child.on('exit', (code) => reject(new Error(`The process ended with code ${code}`)))
   })
 }

@@ -57,7 +57,12 @@ export async function startService(
     ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }),
   })
   try {
+    let failure: string | undefined
+    void child.ended.then((said) => {
+      failure = `The service ended:\n${said}`
+    })
     while (!(await ready(port))) {
+      if (failure !== undefined) throw new Error(failure)
       if (performance.now() - started > START_LIMIT_MS) throw new Error('The service does not start')
       await delay(5)
     }

@@ -2,7 +2,7 @@ import { introspection, signInFlood } from '../conversations.ts'
 import { startLoad } from '../load.ts'
 import { medianOf, ms, type Row } from '../result.ts'
 
-/** Far more than wait for a place; the rest is refused at once, and asks again at once. */
+/** Far more than may wait for a place; the rest is refused at once, and asks again soon. */
 const FLOODING = 200
 const ASKING = 8
 
