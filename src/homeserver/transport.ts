@@ -2,6 +2,8 @@ import { HomeserverError } from './errors.ts'
 
 export type Fetch = typeof globalThis.fetch
 
+const ATTEMPTS = 5
+
 export interface Answer {
   status: number
   body: unknown
@@ -38,6 +40,21 @@ export function createTransport({
     return [response, await response.text()]
   }
 
+  /** There may be several kept connections, all closed at once, and `fetch` learns of each only by using it. */
+  async function requestAgain(
+    method: string,
+    url: URL,
+    body: object | undefined,
+  ): Promise<[Response, string]> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await request(method, url, body)
+      } catch (error) {
+        if (attempt === ATTEMPTS || !wasClosed(error)) throw error
+      }
+    }
+  }
+
   return {
     /** Throws HomeserverError unless the answer's status is expected and its body a JSON object (or empty at 204). */
     async send(
@@ -51,14 +68,9 @@ export function createTransport({
     ): Promise<Answer> {
       const url = new URL(name, base)
       for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, value)
-      const [response, text] = await request(method, url, body)
-        .catch((error: unknown) => {
-          if (wasClosed(error)) return request(method, url, body)
-          throw error
-        })
-        .catch((error: unknown) => {
-          throw unreachable(base, error, timeoutSeconds)
-        })
+      const [response, text] = await requestAgain(method, url, body).catch((error: unknown) => {
+        throw unreachable(base, error, timeoutSeconds)
+      })
       const json = parseObject(text)
       if (expected.includes(response.status) && (json || response.status === 204)) {
         return { status: response.status, body: json }
