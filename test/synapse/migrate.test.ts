@@ -213,6 +213,11 @@ describe.each(['PostgreSQL', 'SQLite'] as const)('a Synapse on %s', (engine) => 
     await follow(world, ['postern user unlock lotte'])
     expect(await statusOf('lotte')).toBe(200)
     expect((await legacyRefresh(world.homeserver.url, refreshToken)).status).toBe(200)
+    // Synapse itself is told by a job; it looks at its own note again only after going back.
+    const path = `/_synapse/admin/v2/users/${encodeURIComponent(userIdOf('lotte'))}`
+    const token = person('root').accessToken
+    const locked = async () => (await callApi(world.synapse.url, 'GET', path, { token })).body.locked
+    await expect.poll(locked, { timeout: 20_000 }).toBe(false)
   })
 
   test('a suspended person stays suspended at the homeserver', async () => {
