@@ -6,6 +6,7 @@ import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import type { Homeserver } from '../homeserver/client.ts'
 import { HomeserverError } from '../homeserver/errors.ts'
+import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Pages } from '../server/pages.ts'
 import type { Browser, Current } from '../signin/browser.ts'
 import type { RequireSignIn } from '../signin/login-routes.ts'
@@ -72,6 +73,8 @@ export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): v
   async function allow(ctx: Context, current: Current): Promise<void> {
     const { user } = current
     try {
+      // Somebody who was added a moment ago may not be known there yet: their job has not run.
+      await provisionUser({ knex: db, homeserver, clock }, user)
       await homeserver.allowCrossSigningReset(user.localpart)
     } catch (err) {
       if (!(err instanceof HomeserverError)) throw err

@@ -160,6 +160,16 @@ describe('the password', () => {
 })
 
 describe('the reset of the cross-signing keys', () => {
+  test('is allowed at once for somebody whom the homeserver has not heard of yet', async () => {
+    postern.homeserver.trouble({ status: 503 }, 'provision_user')
+    await addUser(postern, 'brandnew')
+    const agent = await openAccount(postern, 'brandnew')
+    const page = await agent.get(`${postern.url}account/cross-signing-reset`)
+    postern.homeserver.recover()
+    await postern.db('pgboss.job').where({ name: 'user.sync' }).delete()
+    expect((await agent.submit(page, {})).location).toContain('allowed=1')
+  })
+
   test('is allowed at the homeserver after one press of a button', async () => {
     const agent = await signedIn('alice')
     const page = await agent.get(`${postern.url}account/cross-signing-reset`)
