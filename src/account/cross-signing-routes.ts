@@ -10,6 +10,7 @@ import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Pages } from '../server/pages.ts'
 import type { Browser, Current } from '../signin/browser.ts'
 import type { RequireSignIn } from '../signin/login-routes.ts'
+import { reauthenticateAgain } from '../signin/reauthenticate-again.ts'
 import type { SignInForm } from '../signin/sign-in-form.ts'
 import type { Links, PageData } from '../views/index.ts'
 import type { AccountFrames } from './frame.ts'
@@ -55,19 +56,13 @@ export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): v
     current: Current,
     form?: Awaited<ReturnType<SignInForm>>,
   ): Promise<void> {
-    const again = form && 'again' in form ? form.again : undefined
-    const notice = again?.notice === 'too_many' || again?.notice === 'busy' ? again.notice : undefined
-    if (again?.retryAfterSeconds) ctx.set('Retry-After', String(again.retryAfterSeconds))
-    const wrong =
-      again && !notice && !again.refused ? { password: 'error.password_wrong' as const } : undefined
+    const again = reauthenticateAgain(ctx, form)
     const data = {
       form: await pages.form(ctx, links.crossSigningReset),
       user: frame(current).user,
-      errors: again?.errors?.password ? again.errors : wrong,
-      notice,
-      refused: again?.refused,
+      ...again.data,
     }
-    pages.render(ctx, 'reauthenticate', data, { status: again?.status ?? 200 })
+    pages.render(ctx, 'reauthenticate', data, { status: again.status })
   }
 
   async function allow(ctx: Context, current: Current): Promise<void> {

@@ -1,6 +1,6 @@
 import { type DoctorDeps, type Finding, look, ok, problem, skipped } from './finding.ts'
 
-const TODO = 'Route it as docs/reverse-proxy.md shows, by method and path'
+const FIX = 'Route it as docs/reverse-proxy.md shows, by method and path'
 
 /**
  * Whether the reverse proxy at the homeserver's public address sends older apps' sign-in here and the rest to the
@@ -27,7 +27,7 @@ export async function checkRoutes({ config, fetch }: DoctorDeps): Promise<Findin
   const findings = [
     !('failed' in login) && login.status === 200 && JSON.stringify(login.json).includes('"postern"')
       ? ok('routes', `GET ${at('_matrix/client/v3/login')} comes here`)
-      : problem('routes', `GET ${at('_matrix/client/v3/login')} does not come here (${said(login)})`, TODO),
+      : problem('routes', `GET ${at('_matrix/client/v3/login')} does not come here (${said(login)})`, FIX),
   ]
   for (const name of ['logout', 'refresh']) {
     const url = at(`_matrix/client/v3/${name}`)
@@ -38,7 +38,7 @@ export async function checkRoutes({ config, fetch }: DoctorDeps): Promise<Findin
     findings.push(
       ours
         ? ok('routes', `POST ${url} comes here`)
-        : problem('routes', `POST ${url} does not come here (${said(answer)})`, TODO),
+        : problem('routes', `POST ${url} does not come here (${said(answer)})`, FIX),
     )
   }
   const versions = await look(fetch, at('_matrix/client/versions'))
@@ -49,7 +49,7 @@ export async function checkRoutes({ config, fetch }: DoctorDeps): Promise<Findin
       : problem(
           'routes',
           `${at('_matrix/client/versions')} does not reach the homeserver (${said(versions)})`,
-          TODO,
+          FIX,
         ),
   )
   return findings

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import type { Pages } from '../server/pages.ts'
 import type { Browser, Current } from './browser.ts'
 import type { RequireSignIn } from './login-routes.ts'
+import { reauthenticateAgain } from './reauthenticate-again.ts'
 import { safeNext } from './safe-next.ts'
 import type { SignInForm } from './sign-in-form.ts'
 
@@ -32,20 +33,14 @@ export function addReauthenticateRoutes(router: Router, deps: ReauthenticateDeps
     next: string,
     form?: Awaited<ReturnType<SignInForm>>,
   ): Promise<void> {
-    const again = form && 'again' in form ? form.again : undefined
-    const notice = again?.notice === 'too_many' || again?.notice === 'busy' ? again.notice : undefined
-    if (again?.retryAfterSeconds) ctx.set('Retry-After', String(again.retryAfterSeconds))
-    const wrong =
-      again && !notice && !again.refused ? { password: 'error.password_wrong' as const } : undefined
+    const again = reauthenticateAgain(ctx, form)
     const data = {
       form: await pages.form(ctx, `${basePath}reauthenticate`, next),
       user: { mxid: `@${user.localpart}:${serverName}` },
-      errors: again?.errors?.password ? again.errors : wrong,
-      notice,
-      refused: again?.refused,
+      ...again.data,
       forApp: true,
     }
-    pages.render(ctx, 'reauthenticate', data, { status: again?.status ?? 200 })
+    pages.render(ctx, 'reauthenticate', data, { status: again.status })
   }
 
   router.get('/reauthenticate', async (ctx) => {
