@@ -46,7 +46,7 @@ export function createCleanup({ db, clock, log, sessions, idleLimit }: CleanupDe
       endedSessions: await store.deleteEndedSessions(db, ago(RETENTION.endedSessions)),
       browserSessions: await store.deleteEndedBrowserSessions(db, ago(RETENTION.endedBrowserSessions)),
       unusedClients: await deleteUnusedClients(db, ago(RETENTION.unusedClients)),
-      rateLimits: await store.deleteRateLimits(db, Date.now()),
+      rateLimits: await store.deleteRateLimits(db, clock.now().getTime()),
     }
     log.info(removed, 'cleanup.done')
   }

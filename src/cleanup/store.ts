@@ -39,7 +39,7 @@ export function deleteInteractiveAuth(db: Knex, before: Date): Promise<number> {
   return inBatches(db, deleteWhere('interactive_auth', 'hash', 'expires_at < ?'), [before])
 }
 
-/** Counters of rate-limiter-flexible, which counts in milliseconds of the system's time. */
+/** Counters whose time is over, in milliseconds. */
 export function deleteRateLimits(db: Knex, beforeMs: number): Promise<number> {
   return inBatches(db, deleteWhere('rate_limits', 'key', 'expire < ?'), [beforeMs])
 }

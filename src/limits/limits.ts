@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
 import type { LimitsConfig } from '../config/sections/limits.ts'
 import { LimitedError } from '../errors.ts'
-import { createCounter, type Limit } from './counter.ts'
 import { addressKey, nameKey } from './keys.ts'
+import { type Counter, countInTurn, giveBack, giveBackAndMark, isCounted, type Limit } from './store.ts'
 
 /** An attempt that counts as failed until it is known to have been right. */
 export interface Attempt {
@@ -34,7 +35,7 @@ export interface Limits {
 /** Someone who guesses one name's password from many addresses gets so many times the points of one address. */
 const CEILING_FACTOR = 4
 
-const KNOWN_ADDRESS_SECONDS = 30 * 86_400
+const KNOWN_ADDRESS: Limit = { points: 1, per_seconds: 30 * 86_400 }
 
 /**
  * Limits against guessing, counted in the database.
@@ -44,52 +45,71 @@ const KNOWN_ADDRESS_SECONDS = 30 * 86_400
  * high: guesses from a whole botnet end there. Addresses from which this user signed in within the last 30 days
  * pass it, so that even then the owner gets in at home.
  */
-export function createLimits({ db, config }: { db: Knex; config: LimitsConfig }): Limits {
+export function createLimits({
+  db,
+  clock,
+  config,
+}: {
+  db: Knex
+  clock: Clock
+  config: LimitsConfig
+}): Limits {
   const perUser = config.sign_in_per_user
   const ceiling: Limit = { points: perUser.points * CEILING_FACTOR, per_seconds: perUser.per_seconds }
-  const byAddress = createCounter(db, 'sign_in_address', config.sign_in_per_address)
-  const byNameAtAddress = createCounter(db, 'sign_in_name_address', perUser)
-  const byName = createCounter(db, 'sign_in_name', ceiling)
-  const known = createCounter(db, 'sign_in_known', { points: 1, per_seconds: KNOWN_ADDRESS_SECONDS })
-  const userCodes = createCounter(db, 'user_code', config.user_code_per_address)
-  const registrations = createCounter(db, 'registration', config.registration_per_address)
+
+  /** Counts in turn: an address that is refused must not use up the points of a name. @returns the seconds to wait */
+  async function take(
+    counters: readonly Counter[],
+  ): Promise<{ refusedBy: Counter; seconds: number } | undefined> {
+    const now = clock.now()
+    const counted = await countInTurn(db, now, counters)
+    // Only the last that was counted may have refused.
+    const [last, refusedBy] = [counted.at(-1), counters[counted.length - 1]]
+    if (!last || !refusedBy || last.allowed) return undefined
+    return { refusedBy, seconds: Math.max(1, Math.ceil((last.expiresAt - now.getTime()) / 1000)) }
+  }
+
+  function refusal(seconds: number): LimitedError {
+    return new LimitedError('Too many attempts: please wait and try again', seconds)
+  }
+
+  async function takeOne(counter: Counter): Promise<void> {
+    const refused = await take([counter])
+    if (refused) throw refusal(refused.seconds)
+  }
 
   return {
     signIn: {
       async begin({ ip, name }) {
         const address = addressKey(ip)
-        const user = nameKey(name)
         const pair = nameKey(`${name}\n${address}`)
-        // One after the other: an address that is refused must not use up the points of a name.
-        await byAddress.take(address)
-        await byNameAtAddress.take(pair)
-        try {
-          await byName.take(user)
-        } catch (error) {
-          if (!(error instanceof LimitedError && (await known.has(pair)))) throw error
-        }
-        const giveBack = async () => {
-          await Promise.all([
-            byAddress.giveBack(address),
-            byNameAtAddress.giveBack(pair),
-            byName.giveBack(user),
-          ])
+        const byName = { key: `sign_in_name:${nameKey(name)}`, limit: ceiling }
+        const known = { key: `sign_in_known:${pair}`, limit: KNOWN_ADDRESS }
+        const counters = [
+          { key: `sign_in_address:${address}`, limit: config.sign_in_per_address },
+          { key: `sign_in_name_address:${pair}`, limit: perUser },
+          byName,
+        ]
+        const refused = await take(counters)
+        if (refused && !(refused.refusedBy === byName && (await isCounted(db, clock.now(), known)))) {
+          throw refusal(refused.seconds)
         }
         return {
-          giveBack,
-          async succeed() {
-            await Promise.all([giveBack(), known.mark(pair)])
-          },
+          giveBack: () => giveBack(db, counters),
+          succeed: () => giveBackAndMark(db, clock.now(), counters, known),
         }
       },
     },
     userCode: {
       async begin(ip) {
-        const address = addressKey(ip)
-        await userCodes.take(address)
-        return { giveBack: () => userCodes.giveBack(address) }
+        const counter = { key: `user_code:${addressKey(ip)}`, limit: config.user_code_per_address }
+        await takeOne(counter)
+        return { giveBack: () => giveBack(db, [counter]) }
       },
     },
-    registration: { take: (ip) => registrations.take(addressKey(ip)) },
+    registration: {
+      take: (ip) =>
+        takeOne({ key: `registration:${addressKey(ip)}`, limit: config.registration_per_address }),
+    },
   }
 }

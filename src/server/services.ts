@@ -80,7 +80,7 @@ export function createServices(deps: AppDeps) {
   const activity = createActivity({ db, clock, log })
   const introspect = createIntrospector({ clock, batch, activity })
 
-  const limits = createLimits({ db, config: config.limits })
+  const limits = createLimits({ db, clock, config: config.limits })
   const passwords = createPasswords({ db, config: config.passwords })
   const browserSessions = createBrowserSessions({ db, clock })
   const browser = createBrowser({ browserSessions, address })

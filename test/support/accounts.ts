@@ -37,7 +37,7 @@ export function createAccountsWorld(
   const clock = createStillClock()
   const jobs = createJobs({ database: { knex: db }, log: pino({ level: 'silent' }) })
   const passwords = createPasswords({ db, config: passwordsSection.parse(passwordSettings) })
-  const limits = createLimits({ db, config: limitsSection.parse(limitSettings) })
+  const limits = createLimits({ db, clock, config: limitsSection.parse(limitSettings) })
   const browserSessions = createBrowserSessions({ db, clock })
   const sessions = createSessions({
     db,
