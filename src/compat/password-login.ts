@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PasswordSignIn } from '../signin/password-sign-in.ts'
-import { getPasswordHash, holdPassword, lockUserRow } from '../users/store.ts'
+import { holdCredentials } from '../users/store.ts'
 import { checkMembers } from './body.ts'
 import { readIdentifier } from './identifier.ts'
 import type { LoginType } from './login.ts'
@@ -35,7 +35,7 @@ export function createPasswordLogin(deps: {
       userAgent: ctx.get('User-Agent') || undefined,
       door: 'compat' as const,
     }
-    const result = await passwordSignIn.signIn(request, (trx, user) => getPasswordHash(trx, user.id))
+    const result = await passwordSignIn.signIn(request, async (_trx, _user, hash) => hash)
     if (!result.ok) throw result.reason === 'locked' ? userLocked() : wrongCredentials()
     const { user, value: checked } = result
     return {
@@ -44,11 +44,11 @@ export function createPasswordLogin(deps: {
       // The device is made at the homeserver between the check and here: a session must not come from a password
       // that was changed, or of a user who was locked, in between.
       consume: async (trx) => {
-        const present = await lockUserRow(trx, user.id, 'share')
-        if (present?.lockedAt) throw userLocked()
-        if (checked === undefined || !(await holdPassword(trx, user.id, checked, undefined))) {
+        const present = await holdCredentials(trx, user.id, checked, undefined)
+        if (!present) {
           throw new UnavailableError('The password is being changed: try again', { retryAfterSeconds: 1 })
         }
+        if (present.lockedAt) throw userLocked()
       },
     }
   }

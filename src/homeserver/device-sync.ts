@@ -51,25 +51,6 @@ export interface QueuedDeletion {
 /** How long the queue leaves a deletion to whoever asked for it, in seconds. */
 const HEAD_START_SECONDS = 5
 
-/** How long a sign-in may take at the most, from making its device to its session, in seconds. */
-const ABANDONED_SECONDS = 120
-
-/**
- * Before a sign-in makes a device: queues its deletion for later, when the sign-in must be over. Where it came to
- * nothing (it was refused, or this process died) no device is left behind; where it went well the device is held by
- * its session, and nothing is deleted. Returns what takes the job out of the queue, once there is a session.
- */
-export async function guardNewDevice(
-  jobs: Pick<Jobs, 'enqueue' | 'remove'>,
-  db: Knex,
-  device: { userId: string; deviceId: string },
-): Promise<() => Promise<void>> {
-  const options = { userId: device.userId, startAfterSeconds: ABANDONED_SECONDS }
-  const jobId = await jobs.enqueue(db, 'device.delete', { ...device }, options)
-  // The job would find the device held and do nothing, so that it may as well stay.
-  return () => jobs.remove('device.delete', jobId).catch(() => undefined)
-}
-
 /** Queues a device's deletion in the transaction that ends its session (design, invariant 2). */
 export async function queueDeviceDeletion(
   jobs: Pick<Jobs, 'enqueue'>,

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
-import { toUuid } from '../ids.ts'
+import { fromUuid, toUuid } from '../ids.ts'
+import { queryPrepared } from '../storage/prepared.ts'
 import { gateOf } from './gate.ts'
 
 /** What of a user matters to the homeserver. */
@@ -43,12 +44,40 @@ export async function bumpDeviceEpoch(trx: Knex, userId: string): Promise<void> 
     .increment('device_epoch', 1)
 }
 
-/** The device epoch: read before a device is made, compared under the user's lock after. */
-export async function readDeviceEpoch(db: Knex, userId: string): Promise<number> {
-  const row = await db('users')
-    .where({ id: toUuid(userId) })
-    .first('device_epoch')
+/**
+ * Notes that a sign-in is about to make a device at the homeserver, so that it is taken back where the sign-in comes to
+ * nothing. Answers the user's device epoch, which the sign-in compares under the user's lock after.
+ */
+export async function announceDevice(
+  db: Knex,
+  { userId, deviceId, at }: { userId: string; deviceId: string; at: Date },
+): Promise<number> {
+  const [row] = await queryPrepared<{ device_epoch: number }>(
+    db,
+    'announce-device',
+    `with announced as (
+       insert into unclaimed_devices (user_id, device_id, announced_at) values ($1, $2, $3)
+         on conflict (user_id, device_id) do update set announced_at = excluded.announced_at
+     )
+     select device_epoch from users where id = $1`,
+    [toUuid(userId), deviceId, at],
+  )
   return row?.device_epoch ?? 0
+}
+
+/** Takes back the notes about devices that were announced before a time and that no session has claimed. */
+export async function takeUnclaimedDevices(
+  trx: Knex,
+  before: Date,
+  limit: number,
+): Promise<{ userId: string; deviceId: string }[]> {
+  const { rows } = await trx.raw<{ rows: { user_id: string; device_id: string }[] }>(
+    `delete from unclaimed_devices where (user_id, device_id) in (
+       select user_id, device_id from unclaimed_devices where announced_at < ? limit ? for update skip locked
+     ) returning user_id, device_id`,
+    [before, limit],
+  )
+  return rows.map((row) => ({ userId: fromUuid(row.user_id), deviceId: row.device_id }))
 }
 
 export async function findUserState(db: Knex, userId: string): Promise<UserState | undefined> {

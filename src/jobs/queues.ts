@@ -9,16 +9,27 @@ export interface JobData {
   'device.delete': { userId: string; deviceId: string }
   /** Make the homeserver's devices of a user exactly those of the live sessions. */
   'devices.sync': { userId: string }
+  /** Queue the deletion of devices that no session has claimed. */
+  'devices.unclaimed': Record<string, never>
   /** Remove what has expired. */
   cleanup: Record<string, never>
 }
 
 export type JobName = keyof JobData
 
-export const jobNames: readonly JobName[] = ['user.sync', 'device.delete', 'devices.sync', 'cleanup']
+export const jobNames: readonly JobName[] = [
+  'user.sync',
+  'device.delete',
+  'devices.sync',
+  'devices.unclaimed',
+  'cleanup',
+]
 
 /** Jobs that run by the clock, with their cron expression (UTC). */
-export const schedules: Partial<Record<JobName, string>> = { cleanup: '*/10 * * * *' }
+export const schedules: Partial<Record<JobName, string>> = {
+  cleanup: '*/10 * * * *',
+  'devices.unclaimed': '* * * * *',
+}
 
 const day = 86_400
 

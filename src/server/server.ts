@@ -4,6 +4,7 @@ import type { Config } from '../config/index.ts'
 import { createHomeserver } from '../homeserver/client.ts'
 import { homeserverJobHandlers } from '../homeserver/job-handlers.ts'
 import { createNoHomeserver } from '../homeserver/no-homeserver.ts'
+import { deleteUnclaimedDevices } from '../homeserver/unclaimed-devices.ts'
 import { createJobs } from '../jobs/jobs.ts'
 import { loadSecrets } from '../keys/index.ts'
 import { syncConfiguredClients } from '../oauth/clients/configured-clients.ts'
@@ -94,6 +95,7 @@ export async function startServer(
     closing.push(async () => clearInterval(refreshing))
     await jobs.work({
       ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
+      'devices.unclaimed': () => deleteUnclaimedDevices({ knex: database.knex, jobs, clock }),
       cleanup: app.cleanUp,
     })
     closing.push(() => jobs.close())

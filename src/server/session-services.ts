@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { createCompatSessions } from '../compat/compat-session.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
-import { deleteQueuedDevices, guardNewDevice, queueDeviceDeletion } from '../homeserver/device-sync.ts'
+import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { PolicyGate } from '../policy/gate.ts'
@@ -41,8 +41,6 @@ export function createSessionServices(deps: {
     upsertDevice: (localpart, deviceId, displayName) =>
       homeserver.upsertDevice({ localpart, deviceId, ...(displayName ? { displayName } : {}) }),
     sessionLimit,
-    guardDevice: async (device) =>
-      homeserver.configured ? guardNewDevice(jobs, db, device) : async () => undefined,
   })
   const startCompatSession = createCompatSessions({
     startSession,

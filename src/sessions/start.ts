@@ -2,11 +2,11 @@ import type { Knex } from 'knex'
 import { recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { PosternError, UnavailableError } from '../errors.ts'
-import { readDeviceEpoch, withUserLock } from '../homeserver/store.ts'
+import { announceDevice, withUserLock } from '../homeserver/store.ts'
 import { newId } from '../ids.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { insertTokens } from '../tokens/store.ts'
-import { lockUserRow, type User } from '../users/store.ts'
+import { type LockedUser, lockUserRow, type User } from '../users/store.ts'
 import type { Newcomer, SessionLimits } from './session-limit.ts'
 import type { Ended, SessionActor, Sessions } from './sessions.ts'
 import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
@@ -48,8 +48,6 @@ export interface SessionStarterDeps {
   absoluteLimit: number | null
   provisionUser: (user: User) => Promise<void>
   upsertDevice: (localpart: string, deviceId: string, displayName: string | null) => Promise<void>
-  /** Sees to it that a device of a sign-in that comes to nothing goes again; returns what calls that off. */
-  guardDevice: (device: { userId: string; deviceId: string }) => Promise<() => Promise<void>>
   sessionLimit: Pick<SessionLimits, 'assertRoom' | 'makeRoom'>
 }
 
@@ -64,7 +62,7 @@ const ATTEMPTS = 3
 
 /** Starts sessions of every kind: device first, then one transaction (invariants 3, 4 and 6). */
 export function createSessionStarter(deps: SessionStarterDeps) {
-  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice, guardDevice, sessionLimit } = deps
+  const { db, clock, sessions, absoluteLimit, provisionUser, upsertDevice, sessionLimit } = deps
 
   /** When the session ends by itself: at its absolute limit, and with an access token that nothing can follow. */
   function endOf(start: SessionStart, now: Date): Date | null {
@@ -78,17 +76,21 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     return user && kind !== 'personal' && appservice === undefined ? { user, kind, deviceId } : undefined
   }
 
+  /**
+   * Locks the user's row until the commit, so that a deactivation beside this sign-in finds the session and ends it.
+   * @throws UserGoneError
+   */
+  async function hold(trx: Knex, user: User, strength: 'share' | 'change'): Promise<LockedUser> {
+    const present = await lockUserRow(trx, user.id, strength)
+    if (!present || present.deactivatedAt) throw new UserGoneError()
+    return present
+  }
+
   /** @returns what ended to make room, to be settled after the commit */
   async function insert(trx: Knex, start: SessionStart, id: string): Promise<Ended[]> {
     const now = clock.now()
     const userId = start.user?.id ?? null
     const by = start.by ?? (userId ? { actor: 'user', actorUserId: userId } : { actor: 'client' })
-    if (userId) {
-      // Held until the commit, so that a deactivation beside this sign-in finds the session and ends it.
-      // Without a device there is no other lock that keeps two at once from being one too many.
-      const present = await lockUserRow(trx, userId, start.deviceId ? 'share' : 'change')
-      if (!present || present.deactivatedAt) throw new UserGoneError()
-    }
     if (userId && start.deviceId) {
       const older = await findLiveByDeviceForUpdate(trx, userId, start.deviceId)
       // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.
@@ -147,25 +149,25 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       const id = newId(clock.now())
       const ended = await db.transaction(async (trx) => {
         await start.consume(trx, id)
+        // Without a device there is no other lock that keeps two at once from being one too many.
+        if (user) await hold(trx, user, 'change')
         return insert(trx, start, id)
       })
       await sessions.settle(ended)
       return id
     }
-    const callOff = await guardDevice({ userId: user.id, deviceId })
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const id = newId(clock.now())
       // Outside any transaction: a slow homeserver must not hold database connections.
-      const epoch = await readDeviceEpoch(db, user.id)
+      const epoch = await announceDevice(db, { userId: user.id, deviceId, at: clock.now() })
       await upsertDevice(user.localpart, deviceId, start.deviceName)
       const ended = await withUserLock(db, user.id, async (trx) => {
         // Somebody deleted devices of this user meanwhile, perhaps this one: make it again.
-        if ((await readDeviceEpoch(trx, user.id)) !== epoch) return undefined
+        if ((await hold(trx, user, 'share')).deviceEpoch !== epoch) return undefined
         await start.consume(trx, id)
         return insert(trx, start, id)
       })
       if (ended) {
-        await callOff()
         await sessions.settle(ended)
         return id
       }

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
+import { queryPrepared } from '../storage/prepared.ts'
 
 export type SessionKind = 'oauth' | 'compat' | 'personal'
 
@@ -91,24 +92,32 @@ export interface NewSession {
   appservice?: string | null
 }
 
-/** Inserts a session. The unique index on live devices refuses a second one on the same device. */
+const INSERT = `
+  with claimed as (delete from unclaimed_devices where user_id = $3 and device_id = $5)
+  insert into sessions (id, kind, user_id, client_id, device_id, scope, browser_session_id, created_at, last_active_at,
+                        last_active_ip, user_agent, name, expires_at, appservice)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13)`
+
+/**
+ * Inserts a session, which claims its device (see `announceDevice`). The unique index on live devices refuses a second
+ * one on the same device.
+ */
 export async function insertSession(db: Knex, session: NewSession): Promise<void> {
-  await db('sessions').insert({
-    id: toUuid(session.id),
-    kind: session.kind,
-    user_id: session.userId && toUuid(session.userId),
-    client_id: session.clientId,
-    device_id: session.deviceId,
-    scope: session.scope,
-    browser_session_id: session.browserSessionId && toUuid(session.browserSessionId),
-    created_at: session.createdAt,
-    last_active_at: session.createdAt,
-    last_active_ip: session.ip,
-    user_agent: session.userAgent,
-    name: session.name,
-    expires_at: session.expiresAt,
-    appservice: session.appservice ?? null,
-  })
+  await queryPrepared(db, 'insert-session', INSERT, [
+    toUuid(session.id),
+    session.kind,
+    session.userId && toUuid(session.userId),
+    session.clientId,
+    session.deviceId,
+    session.scope,
+    session.browserSessionId && toUuid(session.browserSessionId),
+    session.createdAt,
+    session.ip,
+    session.userAgent,
+    session.name,
+    session.expiresAt,
+    session.appservice ?? null,
+  ])
 }
 
 /**

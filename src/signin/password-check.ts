@@ -4,7 +4,7 @@ import type { Limits } from '../limits/limits.ts'
 import type { PasswordDoor, PolicyGate } from '../policy/gate.ts'
 import { parseUserIdentifier } from '../users/localpart.ts'
 import type { Passwords } from '../users/passwords.ts'
-import { findCredentials, holdPassword, lockUserRow, type User } from '../users/store.ts'
+import { findCredentials, holdCredentials, type User } from '../users/store.ts'
 
 export interface PasswordAttempt {
   /** What was typed: a localpart or a whole user ID. */
@@ -16,8 +16,11 @@ export interface PasswordAttempt {
   door?: PasswordDoor
 }
 
-/** What is done with a right password, in a transaction in which neither user nor password can change. */
-export type WithRightPassword<T> = (trx: Knex, user: User) => Promise<T>
+/**
+ * What is done with a right password, in a transaction in which neither user nor password can change. `hash` is how the
+ * password is stored.
+ */
+export type WithRightPassword<T> = (trx: Knex, user: User, hash: string) => Promise<T>
 
 export type PasswordChecked<T> =
   | { ok: true; value: T }
@@ -52,13 +55,12 @@ export function createPasswordCheck(deps: {
     const checked = found.hash
     return db.transaction(async (trx) => {
       // Between the check and here the user may have been locked or deactivated, and the password changed.
-      const user = await lockUserRow(trx, found.user.id, 'share')
-      if (!user || !(await holdPassword(trx, user.id, checked, check.upgraded)))
-        throw new StalePasswordError()
+      const user = await holdCredentials(trx, found.user.id, checked, check.upgraded)
+      if (!user) throw new StalePasswordError()
       // Only now: what the operator's rules say of a user is no business of whoever does not have the password
       // (invariant 9). What is wrong with the account itself, the caller tells.
       if (!user.deactivatedAt && !user.lockedAt) gate.passwordLogin(attempt.door ?? 'page', user, attempt)
-      return { ok: true, value: await use(trx, user) }
+      return { ok: true, value: await use(trx, user, check.upgraded ?? checked) }
     })
   }
 

@@ -6,7 +6,7 @@ import type { PasswordDoor } from '../policy/gate.ts'
 import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { Passwords } from '../users/passwords.ts'
 import type { User } from '../users/store.ts'
-import type { CheckPassword } from './password-check.ts'
+import type { CheckPassword, WithRightPassword } from './password-check.ts'
 import { cleanForAudit } from './typed-name.ts'
 
 export interface SignInRequest {
@@ -25,7 +25,7 @@ export type SignInRefusal = 'credentials' | 'locked' | 'deactivated'
 export type SignInResult<T> = { ok: true; user: User; value: T } | { ok: false; reason: SignInRefusal }
 
 /** What the sign-in makes, such as a browser session; it stands if, and only if, the sign-in stands. */
-export type Establish<T> = (trx: Knex, user: User) => Promise<T>
+export type Establish<T> = WithRightPassword<T>
 
 export interface PasswordSignIn {
   /** Throws LimitedError, UnavailableError, PolicyDeniedError, or `passwords_disabled`. */
@@ -60,6 +60,7 @@ export function createPasswordSignIn(deps: {
   async function complete<T>(
     trx: Knex,
     user: User,
+    hash: string,
     request: SignInRequest,
     establish: Establish<T>,
   ): Promise<SignInResult<T>> {
@@ -68,7 +69,7 @@ export function createPasswordSignIn(deps: {
       await recordFailure(trx, request, reason, user)
       return { ok: false, reason }
     }
-    const value = await establish(trx, user)
+    const value = await establish(trx, user, hash)
     await recordAudit(trx, clock.now(), {
       event: 'sign_in.succeeded',
       actor: 'user',
@@ -88,8 +89,8 @@ export function createPasswordSignIn(deps: {
     if (!passwords.enabled) {
       throw new PosternError('passwords_disabled', 'Passwords are switched off here', { status: 403 })
     }
-    const checked = await checkPassword(request, (trx, user) =>
-      complete(trx, user, request, establish),
+    const checked = await checkPassword(request, (trx, user, hash) =>
+      complete(trx, user, hash, request, establish),
     ).catch(async (error: unknown) => {
       if (error instanceof PolicyDeniedError) await recordFailure(db, request, 'policy', { id: error.userId })
       throw error

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
+import { queryPrepared } from '../storage/prepared.ts'
 
 /** A localpart of the homeserver that this service speaks for. */
 export interface User {
@@ -33,6 +34,11 @@ export const USER_COLUMNS = [
   'users.is_admin',
   'users.provisioned_at',
 ] as const
+
+export interface LockedUser extends User {
+  /** How often devices of this user were deleted at the homeserver: see `announceDevice`. */
+  deviceEpoch: number
+}
 
 /** A row of `USER_COLUMNS` as the rest of the service knows it. */
 export function toUser(row: UserRow): User {
@@ -97,12 +103,12 @@ export async function lockUserRow(
   trx: Knex,
   id: string,
   strength: 'change' | 'share' = 'change',
-): Promise<User | undefined> {
+): Promise<LockedUser | undefined> {
   const query = trx<UserRow>('users').where('id', toUuid(id))
-  const row = await (strength === 'change' ? query.forNoKeyUpdate() : query.forShare()).first<UserRow>(
-    USER_COLUMNS,
-  )
-  return row && toUser(row)
+  const row = await (strength === 'change' ? query.forNoKeyUpdate() : query.forShare()).first<
+    UserRow & { device_epoch: number }
+  >(...USER_COLUMNS, 'users.device_epoch')
+  return row && { ...toUser(row), deviceEpoch: row.device_epoch }
 }
 
 /** Adds a user. Answers false, and changes nothing, where the localpart is taken. */
@@ -213,18 +219,26 @@ export async function deletePersonalData(trx: Knex, userId: string): Promise<voi
 }
 
 /**
- * Holds the password as it was checked, until the transaction ends: puts the upgraded hash in its place, or locks
- * the row where there is none. Answers false where the password was changed since it was read.
+ * Holds user and password as they were checked until the transaction ends, and puts the upgraded hash in its place where
+ * there is one. Undefined where the password was changed since it was read.
  */
-export async function holdPassword(
+export async function holdCredentials(
   trx: Knex,
   userId: string,
   checked: string,
   upgraded: string | undefined,
-): Promise<boolean> {
-  const query = trx('user_passwords').where({ user_id: toUuid(userId), hash: checked })
-  if (upgraded !== undefined) return (await query.update({ hash: upgraded })) === 1
-  return (await query.forUpdate().first('user_id')) !== undefined
+): Promise<User | undefined> {
+  const [row] = await queryPrepared<UserRow>(
+    trx,
+    'hold-credentials',
+    `select ${USER_COLUMNS} from users join user_passwords p on p.user_id = users.id
+      where users.id = $1 and p.hash = $2 for share of users for update of p`,
+    [toUuid(userId), checked],
+  )
+  if (row && upgraded !== undefined) {
+    await trx('user_passwords').where('user_id', toUuid(userId)).update({ hash: upgraded })
+  }
+  return row && toUser(row)
 }
 
 /** The highest cost of the imported bcrypt hashes that are still stored; an index answers it at once. */

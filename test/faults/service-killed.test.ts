@@ -5,6 +5,7 @@ import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homese
 import { type App, makeApps, run, seenByHomeserver, total } from '../support/faults/apps.ts'
 import { makePeople, passwordSignIn, signOut } from '../support/faults/people.ts'
 import { createService, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
+import { takeBackUnclaimedDevices } from '../support/unclaimed-devices.ts'
 
 const KILLS = 6
 
@@ -94,7 +95,7 @@ test('check 72: a service that is killed in the middle of refreshes and sign-ins
   for (const { accessToken } of apps) expect(await seenByHomeserver(accessToken, service.url)).toBe(true)
 
   // A sign-in that was cut off left its device, which is taken back some minutes later: make it now.
-  await database.knex.raw(`update pgboss.job set start_after = now() where state in ('created', 'retry')`)
+  await takeBackUnclaimedDevices(database.knex)
   for (const name of [...people, ...apps.map(({ localpart }) => localpart)]) {
     await expect.poll(() => homeserver.devices(name), { timeout: 60_000 }).toEqual(await heldDevices(name))
   }

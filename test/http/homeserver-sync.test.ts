@@ -4,7 +4,8 @@ import { createHomeserver, type Homeserver } from '../../src/homeserver/client.t
 import { deleteQueuedDevices, queueDeviceDeletion } from '../../src/homeserver/device-sync.ts'
 import { homeserverJobHandlers } from '../../src/homeserver/job-handlers.ts'
 import { provisionUser } from '../../src/homeserver/provisioning.ts'
-import { readDeviceEpoch, withUserLock } from '../../src/homeserver/store.ts'
+import { announceDevice, withUserLock } from '../../src/homeserver/store.ts'
+import { deleteUnclaimedDevices } from '../../src/homeserver/unclaimed-devices.ts'
 import { newId } from '../../src/ids.ts'
 import { createJobs, type Jobs } from '../../src/jobs/jobs.ts'
 import { insertSession, markEnded } from '../../src/sessions/store.ts'
@@ -197,16 +198,37 @@ test('invariant 2: when the homeserver is away the queue deletes the device as s
   expect(fake.devices('alice')).toEqual([])
 })
 
+const announce = (userId: string, deviceId: string) =>
+  announceDevice(database.knex, { userId, deviceId, at: clock.now() })
+
 test('invariant 6: a deletion counts for a sign-in that runs beside it, also when it timed out', async () => {
   const id = await makeUser('alice')
   await sync(id)
-  const before = await readDeviceEpoch(database.knex, id)
+  const before = await announce(id, 'NEW')
   await deleteDevice(id, 'ONE')
-  expect(await readDeviceEpoch(database.knex, id)).toBe(before + 1)
+  expect(await announce(id, 'NEW')).toBe(before + 1)
   homeserver = connect(0.1)
   fake.trouble('hang')
   await expect(deleteDevice(id, 'TWO')).rejects.toMatchObject({ code: 'homeserver_unavailable' })
-  expect(await readDeviceEpoch(database.knex, id)).toBe(before + 2)
+  expect(await announce(id, 'NEW')).toBe(before + 2)
+})
+
+test('invariant 6: a device that no session claims within two minutes is queued to go, once', async () => {
+  const id = await makeUser('alice')
+  await jobs.prepare()
+  await announce(id, 'CLAIMED')
+  await announce(id, 'ABANDONED')
+  await makeSession(id, 'CLAIMED')
+  const queued = async () => {
+    await deleteUnclaimedDevices(deps())
+    const found: { data: { deviceId: string } }[] = await database.knex('pgboss.job').select('data')
+    return found.map(({ data }) => data.deviceId)
+  }
+  clock.advance(119)
+  expect(await queued()).toEqual([])
+  clock.advance(2)
+  expect(await queued()).toEqual(['ABANDONED'])
+  expect(await queued()).toEqual(['ABANDONED'])
 })
 
 test('invariant 6: whoever holds the lock of a user runs alone, and other users are not held up', async () => {
