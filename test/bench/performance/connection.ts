@@ -1,9 +1,15 @@
 import { connect, type Socket } from 'node:net'
 
+/** A POST. */
+export interface Ask {
+  path: string
+  headers: Record<string, string>
+  body: string
+}
+
 /** One client: what it asks next, and what it makes of the answer. */
 export interface Conversation {
-  /** A whole HTTP/1.1 request that keeps the connection alive. */
-  request(): string
+  request(): Ask
   /** Gives the milliseconds to wait before the next request. Throws where the answer is not what is measured. */
   answer(status: number, body: string): number
 }
@@ -11,6 +17,12 @@ export interface Conversation {
 /** A keep-alive connection that asks again as soon as it was answered. */
 export interface Client {
   close(): void
+}
+
+/** A whole HTTP/1.1 request that keeps the connection alive. */
+function written({ path, headers, body }: Ask): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join('')}content-length: ${body.length}\r\n\r\n${body}`
 }
 
 const HEAD_END = '\r\n\r\n'
@@ -44,7 +56,7 @@ export function talk(
   function ask(): void {
     if (closed) return
     sent = performance.now()
-    socket.write(conversation.request(), 'latin1')
+    socket.write(written(conversation.request()), 'latin1')
   }
 
   function read(chunk: string): void {

@@ -1,13 +1,10 @@
-import type { Conversation } from './connection.ts'
+import type { Ask, Conversation } from './connection.ts'
 import { HOMESERVER_SECRET } from './service.ts'
 import { CLIENT_ID, PASSWORD, userName } from './store.ts'
 import { accessToken, refreshToken } from './tokens.ts'
 
-const FORM = 'application/x-www-form-urlencoded'
-
-function post(path: string, type: string, body: string, more = ''): string {
-  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n${more}content-length: ${body.length}\r\n\r\n${body}`
-}
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const JSON_BODY = { 'content-type': 'application/json' }
 
 const anyOf = (count: number) => Math.floor(Math.random() * count)
 
@@ -17,9 +14,9 @@ const INTROSPECTED = 0.9
 /** The homeserver asks about random tokens of `tokens`; every one is active. */
 export function introspection(tokens: number): () => Conversation {
   const sessions = Math.floor((tokens / 2) * INTROSPECTED)
-  const authorization = `authorization: Bearer ${HOMESERVER_SECRET}\r\n`
+  const headers = { ...FORM, authorization: `Bearer ${HOMESERVER_SECRET}` }
   return () => ({
-    request: () => post('/oauth2/introspect', FORM, `token=${accessToken(anyOf(sessions))}`, authorization),
+    request: () => ({ path: '/oauth2/introspect', headers, body: `token=${accessToken(anyOf(sessions))}` }),
     answer(status, body) {
       if (status !== 200 || !body.startsWith('{"active":true')) throw new Error(`${status} ${body}`)
       return 0
@@ -37,8 +34,11 @@ export function refreshChains(tokens: number): () => Conversation {
     next -= 1
     let token = refreshToken(next)
     return {
-      request: () =>
-        post('/oauth2/token', FORM, `grant_type=refresh_token&client_id=${CLIENT_ID}&refresh_token=${token}`),
+      request: () => ({
+        path: '/oauth2/token',
+        headers: FORM,
+        body: `grant_type=refresh_token&client_id=${CLIENT_ID}&refresh_token=${token}`,
+      }),
       answer(status, body) {
         const { refresh_token } = JSON.parse(body) as { refresh_token?: string }
         if (status !== 200 || refresh_token === undefined) throw new Error(`${status} ${body}`)
@@ -49,10 +49,10 @@ export function refreshChains(tokens: number): () => Conversation {
   }
 }
 
-function login(user: string, password: string): string {
+function login(user: string, password: string): Ask {
   const identifier = { type: 'm.id.user', user }
   const body = { type: 'm.login.password', identifier, password, refresh_token: true }
-  return post('/_matrix/client/v3/login', 'application/json', JSON.stringify(body))
+  return { path: '/_matrix/client/v3/login', headers: JSON_BODY, body: JSON.stringify(body) }
 }
 
 /** People sign in with the right password, on a new device each time, by the legacy API: one request each. */

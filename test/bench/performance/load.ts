@@ -47,13 +47,15 @@ export function startLoad(port: number, connections: number, conversation: () =>
   }
 }
 
-/** Runs a load for a short time to warm up, then for `seconds`. */
-export async function load(
+export type LoadGenerator = (
   port: number,
   connections: number,
   seconds: number,
   conversation: () => Conversation,
-): Promise<Load> {
+) => Promise<Load>
+
+/** Runs a load by bare sockets for a short time to warm up, then for `seconds`. */
+export const load: LoadGenerator = async (port, connections, seconds, conversation) => {
   const running = startLoad(port, connections, conversation)
   try {
     await running.measure(Math.min(0.3, seconds / 3))

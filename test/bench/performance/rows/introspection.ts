@@ -1,33 +1,18 @@
+import { againstBare } from '../against-bare.ts'
+import { autocannonLoad } from '../autocannon.ts'
 import type { Bench } from '../bench.ts'
-import { bare, introspection } from '../conversations.ts'
+import { introspection } from '../conversations.ts'
 import { load } from '../load.ts'
-import { medianOf, ms, type Result, type Row, rate } from '../result.ts'
-import { inTurns } from '../rounds.ts'
-
-async function against(bench: Bench, connections: number) {
-  const { tokens, seconds } = bench.options
-  const [service, barePort] = [await bench.serviceWith(tokens), await bench.bareServer()]
-  const rounds = await inTurns(
-    bench.options,
-    () => load(barePort, connections, seconds, bare(tokens)),
-    () => load(service.port, connections, seconds, introspection(tokens)),
-  )
-  return {
-    ratio: medianOf(rounds, ({ first, second }) => second.perSecond / first.perSecond),
-    perSecond: medianOf(rounds, ({ second }) => second.perSecond),
-    barePerSecond: medianOf(rounds, ({ first }) => first.perSecond),
-    median: medianOf(rounds, ({ second }) => second.median),
-    bareMedian: medianOf(rounds, ({ first }) => first.median),
-    p99: medianOf(rounds, ({ second }) => second.p99),
-  }
-}
+import { ms, type Result, type Row } from '../result.ts'
 
 async function many(bench: Bench, connections: number, target: number, p99: number): Promise<Result> {
-  const found = await against(bench, connections)
+  const asking = introspection(bench.options.tokens)
+  const found = await againstBare(bench, connections, asking, autocannonLoad)
+  const bySockets = await againstBare(bench, connections, asking, load)
   return {
     what: `introspection, ${connections} connections, ${bench.options.tokens} tokens`,
     target: `${target.toFixed(2)} of the bare server${p99 === Infinity ? '' : `; p99 under ${p99} ms`}`,
-    measured: `${found.ratio.toFixed(2)} (${rate(found.perSecond)} of ${rate(found.barePerSecond)}); p99 ${ms(found.p99)}`,
+    measured: `${found.words}, p99 ${ms(found.p99)}; by bare sockets ${bySockets.words}, p99 ${ms(bySockets.p99)}`,
     reached: found.ratio >= target && found.p99 < p99,
   }
 }
@@ -40,7 +25,7 @@ export const introspectionRow: Row = {
 export const latencyRow: Row = {
   name: 'latency',
   async measure(bench) {
-    const found = await against(bench, 1)
+    const found = await againstBare(bench, 1, introspection(bench.options.tokens), load)
     return [
       {
         what: 'introspection, 1 connection',
