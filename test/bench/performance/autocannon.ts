@@ -1,5 +1,4 @@
 import autocannon from 'autocannon'
-import type { Ask } from './connection.ts'
 import type { LoadGenerator } from './load.ts'
 
 /**
@@ -14,7 +13,11 @@ export const autocannonLoad: LoadGenerator = async (port, connections, seconds, 
     client.setRequests([
       {
         method: 'POST',
-        setupRequest: (asked) => ({ ...asked, ...(request() satisfies Ask) }),
+        setupRequest(asked) {
+          const { path, headers, body } = request()
+          // A copy: autocannon writes its own into them.
+          return { ...asked, path, headers: { ...headers }, body }
+        },
         onResponse(status, body) {
           try {
             answer(status, body)
