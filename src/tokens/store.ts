@@ -24,6 +24,7 @@ export async function insertTokens(db: Knex, tokens: NewTokens): Promise<void> {
       created_at: tokens.now,
       expires_at: tokens.accessExpiresAt,
       refresh_hash: tokens.refreshHash,
+      access_hash: null as Buffer | null,
     },
   ]
   if (tokens.refreshHash) {
@@ -34,6 +35,7 @@ export async function insertTokens(db: Knex, tokens: NewTokens): Promise<void> {
       created_at: tokens.now,
       expires_at: null,
       refresh_hash: null,
+      access_hash: tokens.accessHash,
     })
   }
   await db('tokens').insert(rows)
@@ -80,16 +82,21 @@ const ROTATE = `
        and (s.expires_at is null or s.expires_at > $5)
        and ($7 <> 'oauth' or (s.client_id = $8 and (c.auth_method = 'none' or (c.client_id is not null and $9))))
        and u.locked_at is null and u.deactivated_at is null
-    returning t.session_id, t.hash, s.scope
+    returning t.session_id, t.hash, t.access_hash, s.scope
   ), superseded as (
     update tokens a set consumed_at = $5
-      from presented p
-     where a.session_id = p.session_id and a.kind = 'access' and a.refresh_hash = p.hash and a.consumed_at is null
+      from presented p,
+           -- An older version, or an import, did not note the pair's access token: it is looked for in its session.
+           unnest(case when p.access_hash is not null then array[p.access_hash]
+                       else array(select o.hash from tokens o
+                                   where o.session_id = p.session_id and o.kind = 'access' and o.refresh_hash = p.hash)
+                  end) as pair(hash)
+     where a.hash = pair.hash and a.consumed_at is null
   ), successors as (
-    insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash)
-    select $3::bytea, session_id, 'access', $5::timestamptz, $6::timestamptz, $4::bytea from presented
+    insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash, access_hash)
+    select $3::bytea, session_id, 'access', $5::timestamptz, $6::timestamptz, $4::bytea, null from presented
     union all
-    select $4::bytea, session_id, 'refresh', $5::timestamptz, null, null from presented
+    select $4::bytea, session_id, 'refresh', $5::timestamptz, null, null, $3::bytea from presented
   )
   select session_id, scope from presented`
 

@@ -66,6 +66,15 @@ test('check 25: a current token gives a new pair, and the old access token dies'
   expect(await isActive(second.access_token)).toBe(true)
 })
 
+test('check 25: the old access token dies too where an older version made the pair', async () => {
+  const first = await obtainTokens(postern, clientId, 'alice')
+  const noted = postern.db('tokens').where({ hash: hashSecret(first.refresh_token) })
+  expect(await noted.clone().update({ access_hash: null })).toBe(1)
+  const second = await again(first.refresh_token)
+  expect(await isActive(first.access_token)).toBe(false)
+  expect(await isActive(second.access_token)).toBe(true)
+})
+
 test('within the grace time the same token gives the same pair, even after that was used', async () => {
   const first = await obtainTokens(postern, clientId, 'alice')
   const second = await again(first.refresh_token)
