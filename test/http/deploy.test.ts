@@ -40,6 +40,15 @@ test.skipIf(!hasSystemd)('systemd takes the unit, and finds it well sandboxed', 
   expect(judged).toContain('OK')
 })
 
+test('npm start, the unit and the container let the memory of password hashing be given back, in the same way', async () => {
+  const files = await Promise.all(
+    ['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read),
+  )
+  const found = files.map((text) => /GLIBC_TUNABLES=(\S+)/.exec(text)?.[1])
+  expect(found[0]).toContain('glibc.malloc.mmap_threshold=')
+  expect(new Set(found).size).toBe(1)
+})
+
 test('the stop of the unit and of the container leaves time for requests to finish', async () => {
   const { http } = await loadConfig({ env: {}, cwd: folder })
   const limit = Number(/^TimeoutStopSec=(\d+)$/m.exec(await read('deploy/postern.service'))?.[1])

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,10 @@ export const HOMESERVER_SECRET = 'secret-shared-with-the-homeserver'
 export const SERVER_NAME = 'localhost.test'
 
 const MAIN = join(import.meta.dirname, '../../../src/main.ts')
+const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8'))
+/** How `npm start` lets glibc treat the memory of password hashing. */
+const GLIBC_TUNABLES = /GLIBC_TUNABLES=(\S+)/.exec(scripts.start)?.[1]
+
 const START_LIMIT_MS = 60_000
 const NO_LIMIT = { points: 1_000_000, per_seconds: 1 }
 
@@ -54,6 +59,7 @@ export async function startService(
   const { POSTERN_BENCH_NODE_OPTIONS: NODE_OPTIONS, ...env } = process.env
   const child = run(SERVICE_CORE, [MAIN, '--config', file, 'server'], {
     ...env,
+    GLIBC_TUNABLES,
     ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }),
   })
   try {
