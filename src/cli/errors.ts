@@ -1,14 +1,17 @@
+import { BrandingError } from '../branding/error.ts'
 import { ConfigError } from '../config/index.ts'
 import { PosternError } from '../errors.ts'
 import { PolicyError } from '../policy/error.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Says what went wrong: every problem of a ConfigError or PolicyError, one line for everything else, never a stack trace. */
+/** Says what went wrong: every problem of an error that lists them, one line for everything else, never a stack trace. */
 export function reportError(error: unknown, terminal: Terminal): void {
-  if (error instanceof ConfigError || error instanceof PolicyError)
-    for (const problem of error.problems) terminal.note(problem)
+  if (isList(error)) for (const problem of error.problems) terminal.note(problem)
   else terminal.note(messageOf(error))
 }
+
+const isList = (error: unknown) =>
+  error instanceof ConfigError || error instanceof PolicyError || error instanceof BrandingError
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

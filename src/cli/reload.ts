@@ -10,7 +10,7 @@ const PATIENCE_MS = 10_000
 export function addReload(program: Command, { terminal, config }: Context): void {
   program
     .command('reload')
-    .description('let every running server take up changed keys, templates and log level')
+    .description('let every running server take up changed keys, pages, rules and log level')
     .action(async () => {
       const database = await openDatabase(await config(), { log: commandLog() })
       const { servers, silent } = await askServersToReload(database.clientConfig, {

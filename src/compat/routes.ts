@@ -11,6 +11,7 @@ import type { PasswordSignIn } from '../signin/password-sign-in.ts'
 import type { Refresh } from '../tokens/refresh.ts'
 import type { Accounts } from '../users/accounts.ts'
 import type { Passwords } from '../users/passwords.ts'
+import type { Views } from '../views/index.ts'
 import { createCaller } from './account/caller.ts'
 import { createInteractiveAuth } from './account/interactive-auth.ts'
 import { addAccountApi } from './account/routes.ts'
@@ -41,13 +42,14 @@ export interface CompatDeps extends SsoDeps {
   passwords: Passwords
   browserSessions: BrowserSessions
   accounts: Accounts
-  serviceName: string
+  /** For what the service calls itself. */
+  views: Pick<Views, 'branding'>
   serverName: string
 }
 
 /** The legacy login API, for apps that know nothing of OAuth (Matrix 1.18, "Legacy API"). */
 export function addCompatRoutes(router: Router, deps: CompatDeps): void {
-  const { db, clock, sessions, facts, passwordSignIn, startCompatSession, serverName, serviceName } = deps
+  const { db, clock, sessions, facts, passwordSignIn, startCompatSession, serverName, views } = deps
   const types = new Map<string, LoginType>([
     ['m.login.token', createTokenLogin({ db, clock, sessions })],
     ['m.login.application_service', createAppserviceLogin(deps)],
@@ -58,7 +60,7 @@ export function addCompatRoutes(router: Router, deps: CompatDeps): void {
   router.get(clientPaths('login'), (ctx) => {
     ctx.body = loginFlows({
       passwords: passwordSignIn !== undefined,
-      serviceName,
+      serviceName: views.branding().serviceName,
       appservices: deps.appservices.anySignsIn,
     })
   })

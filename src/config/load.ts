@@ -5,8 +5,9 @@ import type { Config } from './config.ts'
 import { applyOverrides, readEnvironment } from './environment.ts'
 import { ConfigError } from './error.ts'
 import { readSecretFiles } from './files.ts'
-import { describeIssues, type Locate } from './problems.ts'
+import { describeIssues, type Locate, pathText } from './problems.ts'
 import { configSchema, type WrittenConfig } from './schema.ts'
+import { placeBranding } from './sections/branding.ts'
 import { parseSource, type Source } from './source.ts'
 
 /** Where the configuration comes from. */
@@ -50,7 +51,11 @@ export async function loadConfig({ file, env, cwd }: LoadOptions): Promise<Confi
   const registrations = await readRegistrationFiles(registrationFiles, locate)
   problems.push(...registrations.problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return { ...complete(checked.data, folder), appservices: registrations.appservices }
+  const branding = placeBranding(checked.data.branding, (key, path) => {
+    const option = ['branding', key]
+    return { path: resolve(folder, path), where: `${locate(option)}: ${pathText(option)}` }
+  })
+  return { ...complete(checked.data, folder), branding, appservices: registrations.appservices }
 }
 
 async function readConfigFile(
@@ -67,15 +72,16 @@ async function readConfigFile(
   }
 }
 
-function complete(written: WrittenConfig, folder: string): Omit<Config, 'appservices'> {
+function complete(written: WrittenConfig, folder: string): Omit<Config, 'appservices' | 'branding'> {
   const data_folder = resolve(folder, written.data_folder)
+  const { branding: _, ...others } = written
   const { keys_folder, master } = written.secrets
   const rules = written.policies.folder
   const listeners = written.http.listeners.map((one) =>
     one.unix === undefined ? one : { ...one, unix: resolve(folder, one.unix) },
   )
   return {
-    ...written,
+    ...others,
     http: { ...written.http, listeners },
     data_folder,
     policies: { ...written.policies, folder: rules === undefined ? undefined : resolve(folder, rules) },

@@ -1,4 +1,5 @@
 import type { PublicAddress } from '../server/public-address.ts'
+import type { Views } from '../views/index.ts'
 import { ASSERTION_ALGORITHMS } from './clients/client-keys.ts'
 
 const METHODS = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']
@@ -24,7 +25,6 @@ export function ownMetadata(
     end_session_endpoint: address.url('oauth2/logout'),
     device_authorization_endpoint: address.url('oauth2/device'),
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
-    ui_locales_supported: ['en', 'de'],
     account_management_uri: address.url('account'),
     account_management_actions_supported: [
       'org.matrix.profile',
@@ -36,5 +36,15 @@ export function ownMetadata(
       'org.matrix.session_view',
       'org.matrix.session_end',
     ],
+  }
+}
+
+/** What of the metadata is the operator's and may change without a restart: it is added to every answer anew. */
+export function pageMetadata(views: Pick<Views, 'branding' | 'languages'>): Record<string, unknown> {
+  const { termsUrl, privacyUrl } = views.branding()
+  return {
+    ui_locales_supported: views.languages(),
+    ...(termsUrl && { op_tos_uri: termsUrl }),
+    ...(privacyUrl && { op_policy_uri: privacyUrl }),
   }
 }

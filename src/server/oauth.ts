@@ -12,7 +12,7 @@ import { answerTemporary } from '../oauth/grants/temporary.ts'
 import { createTokenAnswers } from '../oauth/grants/token-answer.ts'
 import { createUserGrant } from '../oauth/grants/user-grant.ts'
 import { addLogoutRoutes } from '../oauth/logout.ts'
-import { ownMetadata } from '../oauth/metadata.ts'
+import { ownMetadata, pageMetadata } from '../oauth/metadata.ts'
 import { createClientAuthentication } from '../oauth/provider/client-authentication.ts'
 import { replaceSigningKeys, selfTest } from '../oauth/provider/patches.ts'
 import { createProvider } from '../oauth/provider/provider.ts'
@@ -124,6 +124,13 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
     await checkedForm(ctx)
     await library(ctx as never, next)
   })
+  router.get(
+    ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'],
+    async (ctx, next) => {
+      await library(ctx, next)
+      if (ctx.status === 200) Object.assign(ctx.body as object, pageMetadata(services.views))
+    },
+  )
   addOAuthRoutes(router, {
     db,
     sessions,

@@ -9,7 +9,7 @@ import { addLoginRoutes } from '../signin/login-routes.ts'
 import { addReauthenticateRoutes } from '../signin/reauthenticate-routes.ts'
 import { addSessionLimitRoutes } from '../signin/session-limit-routes.ts'
 import { addSignOutRoutes } from '../signin/sign-out-routes.ts'
-import { createAssets, createLinks } from '../views/index.ts'
+import { createLinks } from '../views/index.ts'
 import type { AppDeps, Services } from './services.ts'
 
 /** The part of the composition root that people see: pages that belong to no authorization request. */
@@ -71,9 +71,8 @@ export function addPageRoutes(router: Router, deps: AppDeps, services: Services)
     links,
   })
 
-  const assets = createAssets({ basePath: '/' })
   router.get('/assets/:name', (ctx) => {
-    const asset = assets.serve(ctx.path)
+    const asset = services.views.asset(`${basePath}assets/${ctx.params.name}`)
     if (!asset) return
     ctx.set(asset.headers)
     ctx.type = asset.type

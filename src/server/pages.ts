@@ -72,7 +72,7 @@ export function createPages({
   signedInAs: (ctx: Context) => Promise<string>
 }) {
   function locale(ctx: Context, uiLocales?: string): Locale {
-    return chooseLocale(uiLocales ?? ctx.state.uiLocales, ctx.get('Accept-Language'))
+    return chooseLocale(uiLocales ?? ctx.state.uiLocales, ctx.get('Accept-Language'), views.languages())
   }
 
   /** Answers with a page. */

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { loadBranding } from '../branding/load.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import { createHomeserver } from '../homeserver/client.ts'
@@ -42,7 +43,7 @@ export interface ServerDeps {
 
 /**
  * Starts the whole service: database, migrations, jobs, pages and endpoints.
- * @throws ConfigError, PolicyError, KeyError, StorageError or ListenError, each of which says what to do
+ * @throws ConfigError, PolicyError, BrandingError, KeyError, StorageError or ListenError, each of which says what to do
  */
 export async function startServer(
   config: Config,
@@ -50,6 +51,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const secrets = await loadSecrets(config, clock)
   const policy = await createPolicy(config.policies, log)
+  const branding = await loadBranding(config.branding, config.matrix.server_name)
   const database = await openDatabase(config, { log })
   const closing: (() => Promise<unknown>)[] = [() => database.close()]
   const close = async () => {
@@ -83,6 +85,7 @@ export async function startServer(
       log,
       reloads,
       policy,
+      branding,
     })
     closing.push(() => app.close())
     const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { createAppservices } from '../appservices/appservices.ts'
 import { createFindAppserviceUser } from '../appservices/find-user.ts'
+import { loadBranding } from '../branding/load.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import type { Homeserver } from '../homeserver/client.ts'
@@ -27,7 +28,7 @@ import { createAccounts } from '../users/accounts.ts'
 import { createAddUser } from '../users/add-user.ts'
 import { createChangePassword } from '../users/change-password.ts'
 import { createPasswords } from '../users/passwords.ts'
-import { createViews } from '../views/index.ts'
+import { type Branding, createViews } from '../views/index.ts'
 import { createCsrf } from './csrf.ts'
 import { createPages } from './pages.ts'
 import { publicAddress } from './public-address.ts'
@@ -45,6 +46,8 @@ export interface AppDeps {
   /** Where parts register that take up changes without a restart. */
   reloads: Reloads
   policy: Policy
+  /** What of the operator's the pages show at first. */
+  branding: Branding
 }
 
 /** The part of the composition root that knows no route: everything that routes, jobs and commands share. */
@@ -102,13 +105,10 @@ export function createServices(deps: AppDeps) {
   const appservices = createAppservices({ appservices: config.appservices, serverName })
   const findAppserviceUser = createFindAppserviceUser({ db, clock, homeserver })
 
-  const serviceName = config.branding.service_name ?? serverName
-  const views = createViews({
-    serviceName,
-    basePath: address.basePath,
-    clock,
-  })
-  deps.reloads.register('templates', async () => views.prepareReload())
+  const views = createViews({ branding: deps.branding, basePath: address.basePath, clock, log })
+  deps.reloads.register('pages', async (fresh) =>
+    views.prepareReload(await loadBranding(fresh.branding, serverName)),
+  )
   const csrf = createCsrf({
     key: secrets.derive('csrf'),
     address,
@@ -120,7 +120,7 @@ export function createServices(deps: AppDeps) {
     db,
     address,
     serverName,
-    serviceName,
+    views,
     cookieKeys: [secrets.derive('cookies').toString('base64url')],
     userCodeKey: secrets.derive('user-codes'),
     sessions,

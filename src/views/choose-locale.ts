@@ -1,18 +1,22 @@
-import { catalogue, type Locale } from './messages.ts'
+import type { Locale } from './messages.ts'
 
 /**
  * The language of a page: the first of `ui_locales` (OpenID Connect Core §3.1.2.1, space separated) that there is,
  * then the browser's `Accept-Language` by its weights (RFC 9110 §12.5.4), then English.
  */
-export function chooseLocale(uiLocales: string | undefined, acceptLanguage: string | undefined): Locale {
+export function chooseLocale(
+  uiLocales: string | undefined,
+  acceptLanguage: string | undefined,
+  languages: readonly Locale[],
+): Locale {
   const asked = (uiLocales ?? '').split(' ')
-  return firstKnown(asked) ?? firstKnown(byWeight(acceptLanguage ?? '')) ?? 'en'
+  return firstKnown(asked, languages) ?? firstKnown(byWeight(acceptLanguage ?? ''), languages) ?? 'en'
 }
 
-function firstKnown(tags: readonly string[]): Locale | undefined {
+function firstKnown(tags: readonly string[], languages: readonly Locale[]): Locale | undefined {
   for (const tag of tags) {
     const language = tag.trim().split('-')[0]!.toLowerCase()
-    if (Object.hasOwn(catalogue, language)) return language as Locale
+    if (languages.includes(language)) return language
   }
   return undefined
 }

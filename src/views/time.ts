@@ -6,7 +6,10 @@ const DAY = 24 * HOUR
 const WEEK = 7 * DAY
 
 /** English dates name the month, so that nobody has to guess which number is the day. */
-const FORMAT_LOCALE: Record<Locale, string> = { en: 'en-GB', de: 'de-DE' }
+const FORMAT_LOCALES = new Map<Locale, string>([
+  ['en', 'en-GB'],
+  ['de', 'de-DE'],
+])
 
 export interface TimeWords {
   /** For people: `3 hours ago` within a week, a date beyond it. */
@@ -19,9 +22,10 @@ export interface TimeWords {
 
 /** Times in words. The reader's time zone is not known, so exact times are in UTC and say so. */
 export function createTimeWords(locale: Locale, now: () => Date): TimeWords {
-  const relative = new Intl.RelativeTimeFormat(FORMAT_LOCALE[locale], { numeric: 'auto' })
-  const date = new Intl.DateTimeFormat(FORMAT_LOCALE[locale], { dateStyle: 'long', timeZone: 'UTC' })
-  const dateTime = new Intl.DateTimeFormat(FORMAT_LOCALE[locale], {
+  const format = FORMAT_LOCALES.get(locale) ?? locale
+  const relative = new Intl.RelativeTimeFormat(format, { numeric: 'auto' })
+  const date = new Intl.DateTimeFormat(format, { dateStyle: 'long', timeZone: 'UTC' })
+  const dateTime = new Intl.DateTimeFormat(format, {
     dateStyle: 'long',
     timeStyle: 'short',
     timeZone: 'UTC',

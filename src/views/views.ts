@@ -1,15 +1,13 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import nunjucks from 'nunjucks'
+import type nunjucks from 'nunjucks'
+import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../clock.ts'
-import { type AssetName, createAssets } from './assets.ts'
+import { type Asset, createAssets } from './assets.ts'
+import type { Branding } from './branding.ts'
+import { createEnvironment } from './environment.ts'
 import { createLinks } from './links.ts'
-import { createTranslate, type Locale } from './messages.ts'
-import type { ClientSummary, PageData, PageName, Words } from './page-data.ts'
-import { appName, errorLines, words } from './template-helpers.ts'
-import { templatesFolder } from './templates-folder.ts'
-import { createTimeWords } from './time.ts'
-import { cleanText, initials, isWebAddress } from './untrusted-text.ts'
+import type { Locale } from './messages.ts'
+import type { PageData, PageName } from './page-data.ts'
+import { layTemplates, readShippedTemplates } from './shipped-templates.ts'
 
 export interface RenderOptions {
   locale: Locale
@@ -21,78 +19,79 @@ export interface RenderOptions {
 export interface Views {
   /** The whole HTML document of a page. Throws where the template uses something that `data` lacks. */
   render<Name extends PageName>(name: Name, data: PageData[Name], options: RenderOptions): string
+  /** The style sheet, the script or a picture at this request path, or undefined. */
+  asset(path: string): Asset | undefined
+  /** What of the operator's is in force. */
+  branding(): Branding
+  /** The languages that pages come in. */
+  languages(): Locale[]
   /** Reads and compiles every template anew; what it returns puts them in force. Throws where one is broken. */
-  prepareReload(): () => void
+  prepareReload(branding: Branding): () => void
 }
 
 export interface ViewsOptions {
-  /** What the service calls itself on its pages: the operator's name, or the server name. */
-  serviceName: string
+  branding: Branding
   /** The path of the public address, with a slash at both ends (`/`, `/auth/`). */
   basePath: string
-  /** Reads templates anew each time. */
-  dev?: boolean | undefined
   clock?: Clock
+  /** Told of templates of the operator's that fail on a page. Without it they throw. */
+  log?: Logger | undefined
 }
 
+type Environments = ReadonlyMap<Locale, nunjucks.Environment>
+
 /** The pages: nunjucks with escaping always on, one environment per language. */
-export function createViews({
-  serviceName,
-  basePath,
-  dev = false,
-  clock = systemClock,
-}: ViewsOptions): Views {
-  const assets = createAssets({ basePath })
+export function createViews({ branding, basePath, clock = systemClock, log }: ViewsOptions): Views {
   const links = createLinks(basePath)
 
-  function createEnvironment(locale: Locale): nunjucks.Environment {
-    const loader = new nunjucks.FileSystemLoader(fileURLToPath(templatesFolder), { noCache: dev })
-    const environment = new nunjucks.Environment(loader, {
-      autoescape: true,
-      throwOnUndefined: true,
-      trimBlocks: true,
-      lstripBlocks: true,
-    })
-    const t = createTranslate(locale)
-    const time = createTimeWords(locale, () => clock.now())
-    // Only dates in words stand here, nothing that anyone typed.
-    const element = (at: Date, text: string) =>
-      new nunjucks.runtime.SafeString(
-        `<time datetime="${at.toISOString()}" title="${time.exact(at)}">${text}</time>`,
-      )
-
-    environment.addGlobal('locale', locale)
-    environment.addGlobal('serviceName', serviceName)
-    environment.addGlobal('links', links)
-    environment.addGlobal('asset', (name: AssetName) => assets.url(name))
-    environment.addGlobal('t', t)
-    environment.addGlobal('appName', (client: ClientSummary) => appName(client, t))
-    environment.addGlobal('words', (value: Words) => words(value, t))
-    environment.addGlobal('errorLines', errorLines)
-    environment.addFilter('clean', (text: unknown) => cleanText(String(text)))
-    environment.addFilter('initials', initials)
-    environment.addFilter('isWebAddress', isWebAddress)
-    environment.addFilter('exactTime', (at: Date) => time.exact(at))
-    environment.addFilter('time', (at: Date) => element(at, time.words(at)))
-    environment.addFilter('date', (at: Date) => element(at, time.date(at)))
-    return environment
+  function build(fresh: Branding) {
+    const assets = createAssets({ basePath, branding: fresh })
+    const shipped = readShippedTemplates()
+    const environments = (own: Branding['templates']): Environments => {
+      const templates = layTemplates(shipped, own)
+      const options = { branding: fresh, templates, assets, links, clock }
+      const languages = Object.keys(fresh.catalogue)
+      return new Map(languages.map((locale) => [locale, createEnvironment({ ...options, locale })]))
+    }
+    return {
+      branding: fresh,
+      assets,
+      own: environments(fresh.templates),
+      // What stands in where a template of the operator's fails.
+      shipped: fresh.templates.size > 0 && log ? environments(new Map()) : undefined,
+      names: [...layTemplates(shipped, fresh.templates).keys()],
+    }
   }
 
-  const createEnvironments = () => ({ en: createEnvironment('en'), de: createEnvironment('de') })
-  let environments = createEnvironments()
+  let inForce = build(branding)
+  let assetsBefore: typeof inForce.assets | undefined
 
   return {
-    prepareReload() {
-      const fresh = createEnvironments()
-      const files = readdirSync(templatesFolder, { recursive: true, encoding: 'utf8' })
-      for (const environment of Object.values(fresh))
-        for (const file of files) if (file.endsWith('.njk')) environment.getTemplate(file, true)
+    prepareReload(fresh) {
+      const next = build(fresh)
+      for (const environment of next.own.values())
+        for (const name of next.names) environment.getTemplate(name, true)
       return () => {
-        environments = fresh
+        assetsBefore = inForce.assets
+        inForce = next
       }
     },
     render(name, data, { locale, cspNonce, path }) {
-      return environments[locale].render(`pages/${name}.njk`, { ...data, cspNonce, path, page: name })
+      const page = (environments: Environments) =>
+        environments.get(locale)!.render(`pages/${name}.njk`, { ...data, cspNonce, path, page: name })
+      const { own, shipped } = inForce
+      if (!shipped) return page(own)
+      try {
+        return page(own)
+      } catch (err) {
+        // Samples cannot show everything that may be on a page; nobody is to be locked out by it.
+        log?.error({ err, page: name }, 'page.own_template_failed')
+        return page(shipped)
+      }
     },
+    // Pages that are open since before a reload may still ask for what they were made with.
+    asset: (path) => inForce.assets.serve(path) ?? assetsBefore?.serve(path),
+    branding: () => inForce.branding,
+    languages: () => Object.keys(inForce.branding.catalogue),
   }
 }

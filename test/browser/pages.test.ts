@@ -1,9 +1,9 @@
 import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pageSamples } from '../../src/views/page-samples.ts'
 import { launchBrowser, newContext } from '../support/browser.ts'
 import { sampleSlug, startGallery } from '../support/page-gallery.ts'
-import { pageSamples } from '../support/page-samples.ts'
 
 let browser: Browser
 let gallery: Awaited<ReturnType<typeof startGallery>>

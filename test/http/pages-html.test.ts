@@ -1,7 +1,7 @@
 import { HtmlValidate } from 'html-validate'
 import { describe, expect, it } from 'vitest'
+import { pageSamples } from '../../src/views/page-samples.ts'
 import { renderSample, sampleSlug } from '../support/page-gallery.ts'
-import { pageSamples } from '../support/page-samples.ts'
 
 const validator = new HtmlValidate({
   extends: ['html-validate:recommended'],

@@ -59,7 +59,7 @@ test('postern reload reaches every server on the database, and says what they re
     const { code, out } = await command()
     expect(code).toBe(0)
     expect(out.split('\n').filter((line) => line === 'reloaded log level')).toHaveLength(2)
-    expect(out).toContain('reloaded templates')
+    expect(out).toContain('reloaded pages')
   } finally {
     await second.close()
   }

@@ -1,12 +1,17 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { chooseLocale, createAssets, createViews, type PageData } from '../../src/views/index.ts'
+import { createAssets } from '../../src/views/assets.ts'
+import { chooseLocale, createViews, type PageData, plainBranding } from '../../src/views/index.ts'
+import { sampleNow } from '../../src/views/page-samples.ts'
 import { createTimeWords } from '../../src/views/time.ts'
 import { cleanText, initials, isWebAddress } from '../../src/views/untrusted-text.ts'
-import { sampleNow } from '../support/page-samples.ts'
 
-const views = createViews({ serviceName: 'example.org', basePath: '/auth/', clock: { now: () => sampleNow } })
+const views = createViews({
+  branding: plainBranding('example.org'),
+  basePath: '/auth/',
+  clock: { now: () => sampleNow },
+})
 const options = { locale: 'en', path: '/auth/sign-in' } as const
 const form = { action: '/auth/sign-in', csrf: 'token' }
 
@@ -118,11 +123,15 @@ describe('the language of a page', () => {
     [undefined, 'de;q=0, *', 'en'],
     ['__proto__ constructor', 'toString', 'en'],
   ])('from ui_locales %j and the browser %j is %s', (uiLocales, header, expected) => {
-    expect(chooseLocale(uiLocales, header)).toBe(expected)
+    expect(chooseLocale(uiLocales, header, ['en', 'de'])).toBe(expected)
   })
 
   it('comes out of any header', () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (a, b) => ['en', 'de'].includes(chooseLocale(a, b))))
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (a, b) =>
+        ['en', 'de'].includes(chooseLocale(a, b, ['en', 'de'])),
+      ),
+    )
   })
 })
 
@@ -147,10 +156,10 @@ describe('a time', () => {
 })
 
 describe('assets', () => {
-  const assets = createAssets({ basePath: '/auth/' })
+  const assets = createAssets({ basePath: '/auth/', branding: plainBranding('example.org') })
 
   it('are served for good below the path of the service, under a name that changes with them', () => {
-    const asset = assets.serve(assets.url('style.css'))
+    const asset = assets.serve(assets.url('style'))
     expect(asset?.type).toBe('text/css; charset=utf-8')
     expect(asset?.headers['Cache-Control']).toBe('public, max-age=31536000, immutable')
   })
@@ -167,7 +176,7 @@ describe('assets', () => {
   })
 
   it('are small: the style sheet under 20 KB and the script under 10 KB', () => {
-    expect(gzipSync(assets.serve(assets.url('style.css'))!.body).length).toBeLessThan(20_000)
-    expect(assets.serve(assets.url('script.js'))!.body.length).toBeLessThan(10_000)
+    expect(gzipSync(assets.serve(assets.url('style'))!.body).length).toBeLessThan(20_000)
+    expect(assets.serve(assets.url('script'))!.body.length).toBeLessThan(10_000)
   })
 })

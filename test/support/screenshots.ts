@@ -1,8 +1,8 @@
 // Writes every sample page as a picture, for people to look at: node test/support/screenshots.ts [part of a name]
 import { mkdir } from 'node:fs/promises'
+import { pageSamples } from '../../src/views/page-samples.ts'
 import { launchBrowser, newContext } from './browser.ts'
 import { sampleSlug, startGallery } from './page-gallery.ts'
-import { pageSamples } from './page-samples.ts'
 
 const folder = new URL('../../.cache/screenshots/', import.meta.url)
 const wanted = process.argv[2] ?? ''

@@ -5,7 +5,7 @@ import type {
   PageData,
   PageName,
   SessionSummary,
-} from '../../src/views/index.ts'
+} from './page-data.ts'
 
 /** The time at which every sample page is looked at. */
 export const sampleNow = new Date('2026-03-12T14:03:00Z')
