@@ -1,6 +1,8 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Branding, createViews, type PageData, type PageName, type Views } from '../views/index.ts'
 import { pageSamples, sampleNow } from '../views/page-samples.ts'
 import { readShippedTemplates, SHIPPED } from '../views/shipped-templates.ts'
+import { placeOf } from '../views/template-errors.ts'
 import { cleanText } from '../views/untrusted-text.ts'
 import type { PageContent, PageForm } from './page-content.ts'
 import { readSyntax } from './template-syntax.ts'
@@ -22,29 +24,39 @@ interface Finding {
  */
 export async function checkPages(branding: Branding): Promise<string[]> {
   const own = createPages(branding)
-  const problems = new Set<string>()
+  const place = createPlaces(branding)
+  const problems = new Map<string, string>()
+  // The same in many states and pages is one thing to mend.
+  const add = (problem: string) => {
+    const key = problem.replace(/ \(on the page .*\)$/, '')
+    if (!problems.has(key)) problems.set(key, problem)
+  }
   for (const locale of Object.keys(branding.catalogue))
     for (const sample of pageSamples) {
+      await aMoment()
       const { fault } = render(own, sample, locale)
-      if (fault !== undefined) problems.add(explainFault(fault, sample))
+      if (fault !== undefined) add(explainFault(fault, sample, place))
     }
-  if (problems.size > 0 || branding.templates.size === 0) return [...problems]
+  if (problems.size > 0 || branding.templates.size === 0) return [...problems.values()]
 
   // Only here, because most services have no templates of their own.
   const { readPage } = await import('./page-content.ts')
   const shipped = createPages({ ...branding, templates: new Map() })
-  const place = createPlaces(branding)
   for (const sample of pageSamples) {
+    await aMoment()
     const theirs = readPage(render(own, sample, 'en').html ?? '', NONCE)
     const ours = readPage(render(shipped, sample, 'en').html ?? '', NONCE)
     for (const { what, written } of compare(theirs, ours, sample))
-      problems.add(`${place(sample.page, written)}: ${what}`)
+      add(`${place(sample.page, written)}: ${what}`)
   }
-  return [...problems]
+  return [...problems.values()]
 }
 
+/** At a reload, requests come first: all pages together take a second, and one of them a few milliseconds. */
+const aMoment = () => setImmediate()
+
 function createPages(branding: Branding): Views {
-  return createViews({ branding, basePath: '/', clock: { now: () => sampleNow } })
+  return createViews({ branding, basePath: '/', clock: { now: () => sampleNow }, traceErrors: true })
 }
 
 /** The cast holds because samples are typed where they are written. */
@@ -52,20 +64,19 @@ function render(
   views: Views,
   { page, data, path }: Sample,
   locale: string,
-): { html?: string; fault?: string } {
+): { html?: string; fault?: Error } {
   try {
     const options = { locale, path, cspNonce: NONCE }
     return { html: views.render(page as PageName, data as PageData[PageName], options) }
   } catch (error) {
-    return { fault: (error as Error).message }
+    return { fault: error as Error }
   }
 }
 
-/** nunjucks wraps an error once for each template around it: the innermost one tells where it happened. */
-function explainFault(fault: string, { page, state }: Sample): string {
-  const places = [...fault.matchAll(/\(([^()\n]+\.njk)\)(?: \[Line (\d+)(?:, Column \d+)?\])?/g)]
-  const [, path, line] = places.at(-1) ?? [undefined, `pages/${page}.njk`, undefined]
-  const words = fault
+/** Where a template failed and why, without what nunjucks writes around it. */
+function explainFault(error: Error, { page, state }: Sample, place: FindPlace): string {
+  const found = placeOf(error)
+  const words = error.message
     .split('\n')
     .at(-1)!
     .trim()
@@ -74,7 +85,7 @@ function explainFault(fault: string, { page, state }: Sample): string {
     words === 'attempted to output null or undefined value'
       ? 'shows something that there is not; write {% if … %} around it, or check its name'
       : words
-  return `${path}:${line ?? 1}: ${what} (on the page ${page}, ${state})`
+  return `${found ? `${found.path}:${found.line}` : place(page)}: ${what} (on the page ${page}, ${state})`
 }
 
 function compare(theirs: PageContent, ours: PageContent, { page, state, data }: Sample): Finding[] {
@@ -131,8 +142,10 @@ function telling(data: object): string[] {
     .map(cleanText)
 }
 
+type FindPlace = (page: string, written?: RegExp) => string
+
 /** Where in the operator's templates something on a page most likely stands, as `file:line`. */
-function createPlaces({ templates }: Branding): (page: string, written?: RegExp) => string {
+function createPlaces({ templates }: Branding): FindPlace {
   const shipped = readShippedTemplates()
 
   function used(page: string): string[] {
@@ -149,7 +162,9 @@ function createPlaces({ templates }: Branding): (page: string, written?: RegExp)
     const files = used(page).map((name) => templates.get(name)!)
     const lineIn = (source: string) =>
       written ? source.split('\n').findIndex((line) => written.test(line)) + 1 : 0
-    const file = files.find(({ source }) => lineIn(source) > 0) ?? files[0] ?? [...templates.values()][0]!
+    const file = files.find(({ source }) => lineIn(source) > 0) ?? files[0]
+    // Only texts can be at fault where a page uses no template of the operator's.
+    if (!file) return `pages/${page}.njk:1`
     return `${file.path}:${lineIn(file.source) || 1}`
   }
 }

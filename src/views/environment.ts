@@ -7,6 +7,7 @@ import { logoSize } from './logo-size.ts'
 import { createTranslate, type Locale } from './messages.ts'
 import type { ClientSummary, Words } from './page-data.ts'
 import './sandbox.ts'
+import './template-errors.ts'
 import { appName, errorLines, words } from './template-helpers.ts'
 import { createTimeWords } from './time.ts'
 import { cleanText, initials, isWebAddress } from './untrusted-text.ts'
@@ -19,6 +20,8 @@ export interface EnvironmentOptions {
   assets: Assets
   links: Links
   clock: Clock
+  /** Whether errors are to tell the place where they happened, by `placeOf`; it takes time. */
+  traceErrors: boolean
 }
 
 /** Hands out what was read before: while pages are rendered no file is opened, whatever name a template asks for. */
@@ -50,6 +53,7 @@ export function createEnvironment(options: EnvironmentOptions): nunjucks.Environ
     throwOnUndefined: true,
     trimBlocks: true,
     lstripBlocks: true,
+    dev: options.traceErrors,
   })
   const t = createTranslate(locale, branding.catalogue[locale]!)
   const time = createTimeWords(locale, () => clock.now())

@@ -1,16 +1,15 @@
 import nunjucks from 'nunjucks'
 
 // Templates of an operator may come from somebody else. nunjucks was not made to keep templates in: through
-// `constructor` any of them would reach JavaScript's `Function`, and with it the process. Three functions of its
+// `constructor` any of them would reach JavaScript's `Function`, and with it the process. Two functions of its
 // runtime, which every compiled template is handed, are replaced: the lookup of a member sees data and harmless
-// methods only, the lookup of a name sees no inherited ones, and errors tell the right line (nunjucks counts them
-// from 0). There is one runtime for all environments, so this holds for our own templates too.
+// methods only, and the lookup of a name no inherited ones. There is one runtime for all environments, so this holds
+// for our own templates too.
 
 /** What nunjucks hands to compiled templates. */
 interface Runtime {
   memberLookup(object: unknown, key: unknown): unknown
   contextOrFrameLookup(context: unknown, frame: unknown, name: string): unknown
-  handleError(error: unknown, line: number | null, column: number | null): unknown
   SafeString: new (text: string) => unknown
 }
 
@@ -55,8 +54,6 @@ function keepTemplatesIn(): void {
     if (isForbiddenName(name)) throw new Error(`Templates may not use "${name}"`)
     return original.contextOrFrameLookup(context, frame, name)
   }
-  runtime.handleError = (error, line, column) =>
-    original.handleError(error, line === null ? null : line + 1, column === null ? null : column + 1)
 }
 
 /** Fails loudly where an update of nunjucks goes another way than the one that is guarded. */

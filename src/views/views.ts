@@ -36,12 +36,20 @@ export interface ViewsOptions {
   clock?: Clock
   /** Told of templates of the operator's that fail on a page. Without it they throw. */
   log?: Logger | undefined
+  /** Lets errors tell the place in a template where they happened (`placeOf`). */
+  traceErrors?: boolean
 }
 
 type Environments = ReadonlyMap<Locale, nunjucks.Environment>
 
 /** The pages: nunjucks with escaping always on, one environment per language. */
-export function createViews({ branding, basePath, clock = systemClock, log }: ViewsOptions): Views {
+export function createViews({
+  branding,
+  basePath,
+  clock = systemClock,
+  log,
+  traceErrors = false,
+}: ViewsOptions): Views {
   const links = createLinks(basePath)
 
   function build(fresh: Branding) {
@@ -49,7 +57,7 @@ export function createViews({ branding, basePath, clock = systemClock, log }: Vi
     const shipped = readShippedTemplates()
     const environments = (own: Branding['templates']): Environments => {
       const templates = layTemplates(shipped, own)
-      const options = { branding: fresh, templates, assets, links, clock }
+      const options = { branding: fresh, templates, assets, links, clock, traceErrors }
       const languages = Object.keys(fresh.catalogue)
       return new Map(languages.map((locale) => [locale, createEnvironment({ ...options, locale })]))
     }

@@ -1,11 +1,17 @@
 import { z } from 'zod'
-import { accentProblem } from '../../branding/accent.ts'
+import { accentProblem, type Scheme } from '../../branding/accent.ts'
 import { pageUrl, path, text } from '../kinds.ts'
 
-const colour = z
-  .string()
-  .regex(/^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/, 'is not a colour')
-  .meta({ type: 'colour', write: 'three or six hexadecimal digits in quotes, such as "#0b57d0"' })
+/** A colour that can be read in a scheme. */
+const accent = (scheme: Scheme) =>
+  z
+    .string()
+    .superRefine((value, ctx) => {
+      const isColour = /^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/.test(value)
+      const problem = isColour ? accentProblem(value, scheme) : 'is not a colour'
+      if (problem) ctx.addIssue({ code: 'custom', message: problem })
+    })
+    .meta({ type: 'colour', write: 'three or six hexadecimal digits in quotes, such as "#0b57d0"' })
 
 /** What people see. */
 export const brandingSection = z
@@ -26,11 +32,11 @@ export const brandingSection = z
       description: 'The logo for the dark colour scheme.',
       defaultText: 'the same as `branding.logo`',
     }),
-    accent_colour: colour.optional().meta({
+    accent_colour: accent('light').optional().meta({
       description: 'The colour of buttons and links in the light colour scheme, readable by WCAG AA.',
       defaultText: "Postern's",
     }),
-    accent_colour_dark: colour.optional().meta({
+    accent_colour_dark: accent('dark').optional().meta({
       description: 'The same for the dark colour scheme.',
       defaultText: 'the nearest readable shade of `branding.accent_colour`',
     }),
@@ -41,14 +47,9 @@ export const brandingSection = z
       .optional()
       .describe('A folder with texts of your own (`en.json`, `de.json`, …) over ours.'),
   })
-  .superRefine((value, ctx) => {
-    const add = (key: string, message: string) => ctx.addIssue({ code: 'custom', path: [key], message })
-    if (value.logo_dark !== undefined && value.logo === undefined)
-      add('logo_dark', 'is given without logo; write both, or logo alone')
-    const light = value.accent_colour && accentProblem(value.accent_colour, 'light')
-    if (light) add('accent_colour', light)
-    const dark = value.accent_colour_dark && accentProblem(value.accent_colour_dark, 'dark')
-    if (dark) add('accent_colour_dark', dark)
+  .refine(({ logo, logo_dark }) => logo_dark === undefined || logo !== undefined, {
+    path: ['logo_dark'],
+    message: 'is given without logo; write both, or logo alone',
   })
   .prefault({})
   .describe('What people see: see `docs/branding.md`.')
