@@ -1,7 +1,7 @@
-import axe from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pageSamples } from '../../src/views/page-samples.ts'
+import { findings } from '../support/axe.ts'
 import { launchBrowser, newContext } from '../support/browser.ts'
 import { sampleSlug, startGallery } from '../support/page-gallery.ts'
 
@@ -27,15 +27,6 @@ async function open(
   const page = await context.newPage()
   await page.goto(gallery.url(slug, locale))
   return page
-}
-
-/** What axe finds, in lines that say where. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.html.slice(0, 120)} ${node.failureSummary}`),
-  )
 }
 
 const TARGETS = 'button, input:not([type=hidden], .hidden), nav a, a.button'

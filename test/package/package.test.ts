@@ -51,7 +51,7 @@ test('the installed command tells its version', async () => {
   expect(stdout.trim()).toBe(version)
 })
 
-test('the installed server starts from nothing, is healthy, and ends', async () => {
+test('the installed server starts from nothing with templates of the operator, is healthy, and ends', async () => {
   const port = await freePort()
   const server = await startServer(port)
   try {
@@ -59,6 +59,8 @@ test('the installed server starts from nothing, is healthy, and ends', async () 
     expect(health.status).toBe(200)
     const discovery = await fetch(`http://localhost:${port}/.well-known/openid-configuration`)
     expect(await discovery.json()).toMatchObject({ issuer: `http://localhost:${port}/` })
+    const page = await (await fetch(`http://localhost:${port}/login`)).text()
+    expect(page).toContain('help@harbour.example')
   } finally {
     const exit = once(server, 'exit')
     server.kill('SIGTERM')
@@ -74,6 +76,8 @@ async function startServer(port: number): Promise<ChildProcess> {
       PATH: process.env.PATH,
       POSTERN_HTTP__PUBLIC_URL: `http://localhost:${port}/`,
       POSTERN_HTTP__LISTENERS: `[{ host: localhost, port: ${port} }]`,
+      // Own templates are checked against ours and the samples, all of which the package has to carry.
+      POSTERN_BRANDING__TEMPLATES_FOLDER: 'node_modules/postern/docs/branding-example/templates',
     },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
