@@ -27,6 +27,9 @@ const METHODS: readonly [(value: unknown) => boolean, object][] = [
   [Array.isArray, Array.prototype],
 ]
 
+/** What pages are given is not theirs to change: other pages may be made from it. */
+const CHANGES = /^(?:push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set[A-Z]\w*)$/
+
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value)
   return prototype === null || prototype === Object.prototype
@@ -41,7 +44,8 @@ function lookup(object: unknown, key: unknown): unknown {
   if (!methods && (typeof object !== 'object' || !isPlain(object))) return undefined
   const value = Object(object) as Record<string | number, unknown>
   if (Object.hasOwn(value, name)) return bound(value[name], object)
-  return methods && Object.hasOwn(methods, name) ? bound(value[name], object) : undefined
+  const isMethod = methods && Object.hasOwn(methods, name) && !CHANGES.test(String(name))
+  return isMethod ? bound(value[name], object) : undefined
 }
 
 function bound(value: unknown, object: unknown): unknown {

@@ -221,6 +221,15 @@ describe('templates cannot get out', () => {
     expect(problems.join('\n')).toMatch(/may not use|leads out|which there is not|resolved to undefined/)
   })
 
+  it('to what other pages are made from', async () => {
+    const source = (change: string) =>
+      `{% extends "postern/pages/account.njk" %}{% block content %}{{ super() }}{{ ${change} }}{% endblock %}`
+    for (const change of ['sessions.push(1)', 'user.createdAt.setTime(0)'])
+      expect((await wrong({ 'pages/account.njk': source(change) }))[0], change).toContain('Unable to call')
+    const harmless = "sessions.slice(0).length ~ user.mxid.split(':')[0]"
+    expect(await wrong({ 'pages/account.njk': source(harmless) })).toEqual([])
+  })
+
   it.each([
     '../postern.yaml',
     '/etc/passwd',
