@@ -66,7 +66,9 @@ export async function startFakeCollector({ port = 0 }: { port?: number } = {}): 
     }
     bodies.push(body)
     headers.push(request.headers)
-    spans.push(...body.resourceSpans.flatMap((one) => one.scopeSpans).flatMap((one) => one.spans.map(collected)))
+    spans.push(
+      ...body.resourceSpans.flatMap((one) => one.scopeSpans).flatMap((one) => one.spans.map(collected)),
+    )
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
   })
   server.listen(port, '127.0.0.1')

@@ -8,6 +8,8 @@ export interface FakeCall {
   name: string
   method: string
   body: Record<string, unknown>
+  /** What it was told of the caller's trace. */
+  traceparent: string | undefined
 }
 
 interface FakeUser {
@@ -136,7 +138,13 @@ export async function startFakeHomeserver({
       response.end(status === 204 ? '' : JSON.stringify(json))
     }
     if (!name) return send(refuse(404, 'M_UNRECOGNIZED', 'Unrecognized request'))
-    calls.push({ name, method: request.method ?? '', body })
+    const { traceparent } = request.headers
+    calls.push({
+      name,
+      method: request.method ?? '',
+      body,
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+    })
     if (trouble && (!trouble.name || trouble.name === name)) {
       const { how } = trouble
       if (how === 'hang') return
