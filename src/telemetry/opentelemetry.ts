@@ -63,7 +63,8 @@ function openSpan(span: Span): OpenSpan {
 
 /**
  * Traces by OpenTelemetry, sent by OTLP over HTTP. Only this file and the collector's client load its packages, and only
- * where tracing is switched on. Nothing is registered globally: who is whose parent is said by our own scopes.
+ * where tracing is switched on. Nothing is registered globally: who is whose parent is said by our own scopes, and what
+ * libraries would trace by themselves (pg-boss would, with the messages of errors) stays out.
  */
 export function startOpenTelemetry(options: OpenTelemetryOptions): Tracing {
   const provider = new TracerProvider({

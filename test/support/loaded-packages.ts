@@ -1,12 +1,13 @@
 import { registerHooks } from 'node:module'
 
 // Run as a process of its own: loads the whole server, starts tracing as the first argument says, and prints which
-// packages of OpenTelemetry were loaded.
+// packages of OpenTelemetry were loaded. pg-boss loads the API whether it is used or not: that one does nothing.
 
 const loaded = new Set<string>()
 registerHooks({
   resolve(specifier, context, next) {
-    if (specifier.startsWith('@opentelemetry/')) loaded.add(specifier)
+    if (specifier.startsWith('@opentelemetry/') && !context.parentURL?.includes('/pg-boss/'))
+      loaded.add(specifier)
     return next(specifier, context)
   },
 })
