@@ -297,7 +297,7 @@ const flows: [string, () => Promise<unknown>][] = [
       expect(repeated('request.failed')).toBe(true)
       const bob = await postern.db('users').where({ localpart: 'bob' }).first('id')
       await postern.app.accounts.lock(fromUuid(bob.id), { actor: 'operator' })
-      await expect.poll(() => repeated('the homeserver refused'), { timeout: 10_000 }).toBe(true)
+      await expect.poll(() => repeated('homeserver.refused'), { timeout: 10_000 }).toBe(true)
       postern.homeserver.recover()
       expect((await exchange(postern, clientId, code, request.verifier)).status).toBe(200)
     },

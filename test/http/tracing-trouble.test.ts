@@ -84,6 +84,19 @@ test('a collector that refuses is logged once, and again when it is back, with w
   await collector.stop()
 })
 
+test('headers for the collector are taken from the variable that OpenTelemetry has for them', async () => {
+  const collector = await startFakeCollector()
+  process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=of-the-operator'
+  const { endpoint } = collector
+  const log = serverLog('silent')
+  const tracing = startOpenTelemetry({ endpoint, sampleRatio: 1, serviceName: 'postern', log })
+  delete process.env.OTEL_EXPORTER_OTLP_HEADERS
+  tracing.start({ name: 'span' }).end()
+  await tracing.close(5_000)
+  expect(collector.headers[0]).toMatchObject({ 'x-api-key': 'of-the-operator' })
+  await collector.stop()
+})
+
 test('spans that a collector does not take are thrown away beyond a number', async () => {
   const collector = await startFakeCollector()
   collector.behave(400)
