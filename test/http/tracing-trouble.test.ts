@@ -20,7 +20,8 @@ function linesOf(logged: string[], event: string): string[] {
   return logged.filter((line) => line.includes(event))
 }
 
-test('where tracing is off, nothing of OpenTelemetry is loaded', async () => {
+// Two processes that load everything.
+test('where tracing is off, nothing of OpenTelemetry is loaded', { timeout: 60_000 }, async () => {
   expect(await loadedPackages()).toEqual([])
   expect(await loadedPackages('http://localhost:4318/v1/traces')).toContain('@opentelemetry/sdk-trace')
 })
