@@ -73,7 +73,7 @@ export function addCrossSigningRoutes(router: Router, deps: CrossSigningDeps): v
       await homeserver.allowCrossSigningReset(user.localpart)
     } catch (err) {
       if (!(err instanceof HomeserverError)) throw err
-      log.error({ err, requestId: ctx.state.requestId }, 'cross_signing_reset.failed')
+      log.error({ err }, 'cross_signing_reset.failed')
       return show(ctx, current, { problem: 'homeserver_away' })
     }
     await recordAudit(db, clock.now(), {

@@ -13,6 +13,7 @@ import type { PoliciesConfig } from './sections/policies.ts'
 import type { SecretsConfig } from './sections/secrets.ts'
 import type { SessionsConfig } from './sections/sessions.ts'
 import type { TokensConfig } from './sections/tokens.ts'
+import type { TracingConfig } from './sections/tracing.ts'
 
 /** The configuration, checked and complete: defaults filled in, secrets read from their files, paths absolute. */
 export interface Config {
@@ -33,4 +34,5 @@ export interface Config {
   branding: BrandingConfig
   log: LogConfig
   metrics: MetricsConfig
+  tracing: TracingConfig
 }

@@ -15,6 +15,7 @@ import { policiesSection } from './sections/policies.ts'
 import { secretsSection } from './sections/secrets.ts'
 import { sessionsSection } from './sections/sessions.ts'
 import { tokensSection } from './sections/tokens.ts'
+import { tracingSection } from './sections/tracing.ts'
 
 /** The whole configuration as it is written, in the order of the documentation. */
 export const configSchema = z
@@ -39,6 +40,7 @@ export const configSchema = z
     branding: brandingSection,
     log: logSection,
     metrics: metricsSection,
+    tracing: tracingSection,
   })
   .meta({ write: 'sections such as "http:" with their keys indented below' })
 

@@ -33,7 +33,7 @@ export async function syncDevices(
     if (!user?.provisionedAt || user.deactivatedAt) return undefined
     const name = await homeserver.isLocalpartAvailable(user.localpart)
     if (!name.available && name.reason === 'exclusive') {
-      log.info({ userId }, 'an appservice owns this user: its devices are left alone')
+      log.info({ userId }, 'homeserver.devices_of_appservice')
       return undefined
     }
     const held = await listHeldDevices(trx, userId)
@@ -75,7 +75,7 @@ export async function deleteQueuedDevices(
       await deleteDevice(deps, { userId, deviceId })
       await deps.jobs.remove('device.delete', jobId)
     } catch (error) {
-      deps.log.warn({ err: error, userId, deviceId }, 'the device could not be deleted yet: the queue will')
+      deps.log.warn({ err: error, userId, deviceId }, 'homeserver.device_deletion_deferred')
       return
     }
   }

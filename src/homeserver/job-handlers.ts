@@ -11,7 +11,7 @@ export function homeserverJobHandlers(deps: HomeserverDeps): JobHandlers {
       await work()
     } catch (error) {
       if (!(error instanceof HomeserverError) || error.code !== 'homeserver_refused') throw error
-      deps.log.error({ job, userId, errcode: error.errcode, reason: error.detail }, 'the homeserver refused')
+      deps.log.error({ job, userId, errcode: error.errcode, reason: error.detail }, 'homeserver.refused')
     }
   }
 

@@ -42,7 +42,7 @@ export async function syncUser(
     const { localpart } = user
     if (user.deactivatedAt) {
       if (!user.provisionedAt) return undefined
-      log.info({ userId, erase }, 'the user is being deactivated at the homeserver')
+      log.info({ userId, erase }, 'homeserver.user_deactivated')
       return () => homeserver.deleteUser(localpart, { erase })
     }
     const there = await homeserver.queryUser(localpart)

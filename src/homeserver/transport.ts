@@ -3,6 +3,8 @@ import { HomeserverError } from './errors.ts'
 export type Fetch = typeof globalThis.fetch
 
 const ATTEMPTS = 5
+/** How much of an answer's words is worth a line in the log. */
+const MAX_WORDS = 200
 
 export interface Answer {
   status: number
@@ -71,7 +73,8 @@ export function createTransport({
       const [response, text] = await requestAgain(method, url, body).catch((error: unknown) => {
         throw unreachable(base, error, timeoutSeconds)
       })
-      const json = parseObject(text)
+      // Whatever answers there may repeat what it was sent, and what it says is logged.
+      const json = parseObject(text.replaceAll(secret, '[secret]'))
       if (expected.includes(response.status) && (json || response.status === 204)) {
         return { status: response.status, body: json }
       }
@@ -119,7 +122,8 @@ function unreachable(base: URL, error: unknown, timeoutSeconds: number): Homeser
 /** What an unexpected answer means: Synapse's own errors, or somebody else who answers in its place. */
 function failure(name: string, status: number, json: Record<string, unknown> | undefined): HomeserverError {
   const errcode = typeof json?.errcode === 'string' ? json.errcode : undefined
-  const said = `${status}${errcode ? ` ${errcode}` : ''}${typeof json?.error === 'string' ? `: ${json.error}` : ''}`
+  const words = typeof json?.error === 'string' ? `: ${json.error.slice(0, MAX_WORDS)}` : ''
+  const said = `${status}${errcode ? ` ${errcode}` : ''}${words}`
   if (status >= 500 || status === 429) {
     return new HomeserverError('homeserver_unavailable', `The homeserver failed at ${name} (${said})`, {
       errcode,

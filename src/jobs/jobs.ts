@@ -129,7 +129,7 @@ async function runBatch(
       results.push({ id, status: 'completed' })
     } catch (error) {
       const failure = describe(error)
-      log.warn({ job: name, jobId: id, ...failure }, 'a job failed and will be tried again')
+      log.warn({ job: name, jobId: id, ...failure }, 'job.failed')
       results.push({ id, status: 'failed', output: failure })
     }
   }
@@ -164,7 +164,7 @@ function createBoss(knex: Knex, log: Logger, options: Partial<ConstructorOptions
     monitorIntervalSeconds: 10,
     ...options,
   })
-  boss.on('error', (error) => log.error({ err: error }, 'the job queue failed'))
-  boss.on('warning', (warning) => log.debug({ warning }, 'the job queue warns'))
+  boss.on('error', (error) => log.error({ err: error }, 'job.queue_failed'))
+  boss.on('warning', (warning) => log.debug({ warning }, 'job.queue_warning'))
   return boss
 }

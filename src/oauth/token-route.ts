@@ -55,7 +55,7 @@ export function addTokenRoute(
     }
     // The library answers 500 for any trouble of ours; a Matrix client comes back after a 503 (invariant 7).
     if (ctx.status === 500 && isUnavailable(ctx.state.serverError)) {
-      answerUnavailable(ctx, 'The database cannot be reached, try again', 5)
+      answerUnavailable(ctx, ctx.state.serverError, 'The database cannot be reached, try again', 5)
     }
   })
 }

@@ -7,7 +7,9 @@ import { createHomeserverIntrospection } from '../oauth/introspection/homeserver
 import { ready } from '../storage/availability.ts'
 import { createCollect } from '../telemetry/collect.ts'
 import { createMetricsHandler } from '../telemetry/handler.ts'
-import { createClientAddress } from './door/client-address.ts'
+import { traceIntrospection, traceRequests } from '../telemetry/spans/requests.ts'
+import { createClientAddress, createPeerTrust } from './door/client-address.ts'
+import { createRequestIds } from './door/request-id.ts'
 import { createFrontDoor } from './front-door.ts'
 import { cors } from './middleware/cors.ts'
 import { errors } from './middleware/errors.ts'
@@ -19,7 +21,7 @@ import { type AppDeps, createServices } from './services.ts'
 
 /** The composition root: everything is built here and in its three neighbours, and handed on. */
 export async function createApp(deps: AppDeps) {
-  const { config, database, clock, log } = deps
+  const { config, database, clock, log, tracing } = deps
   const services = createServices(deps)
   const { db, address, pages, introspect, sessions, metrics, passwords } = services
 
@@ -39,15 +41,20 @@ export async function createApp(deps: AppDeps) {
     ctx.body = 'ready'
   })
 
+  const isTrusted = createPeerTrust({ trustedProxies: config.http.trusted_proxies })
+  const requestId = createRequestIds({ clock, isTrusted })
   const app = new Koa({ proxy: true, keys: services.cookieKeys })
   const clientAddress = createClientAddress({ trustedProxies: config.http.trusted_proxies })
-  app.use(requestContext({ clientAddress, clock, log, answered: metrics.answered }))
+  app.use(requestContext({ clientAddress, requestId, log, answered: metrics.answered }))
   app.use(securityHeaders({ secure: address.secure }))
   app.use(cors())
   app.use(errors({ pages, log }))
   app.use(router.routes())
   app.use(library)
-  app.on('error', (error) => log.error({ err: error }, 'request.unanswered'))
+  // Outside of the request's scope: what failed is what would have answered.
+  app.on('error', (err, ctx?: Koa.Context) =>
+    log.error({ err, requestId: ctx?.state.requestId }, 'request.unanswered'),
+  )
 
   const introspection =
     config.matrix.secret === undefined
@@ -55,10 +62,18 @@ export async function createApp(deps: AppDeps) {
       : createHomeserverIntrospection({
           secret: config.matrix.secret,
           introspect,
+          requestId,
           log,
           count: metrics.introspection.count,
         })
-  const handler = createFrontDoor({ address, introspection, handle: app.callback() })
+  const door = createFrontDoor({
+    address,
+    introspection: tracing && introspection ? traceIntrospection(introspection) : introspection,
+    requestId,
+    log,
+    handle: app.callback(),
+  })
+  const handler = tracing ? traceRequests(door, { tracing, isTrusted }) : door
 
   const metricsHandler = createMetricsHandler(createCollect({ db, metrics, hashing: passwords.load }), log)
   const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })

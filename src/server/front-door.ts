@@ -1,13 +1,18 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
 import type { createHomeserverIntrospection } from '../oauth/introspection/homeserver-endpoint.ts'
 import { hasForbiddenBytes } from './door/forbidden-bytes.ts'
+import type { RequestIds } from './door/request-id.ts'
 import type { PublicAddress } from './public-address.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'])
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 
 /** An error in the words of whom was asked: Matrix JSON on the client-server API, OAuth JSON elsewhere. */
-function refuse(res: ServerResponse, url: string, status: number, error: string, description: string): void {
+function answerRefused(
+  res: ServerResponse,
+  { url, status, error, description }: { url: string; status: number; error: string; description: string },
+): void {
   const matrix = url.startsWith('/_matrix/')
   const errcode = status === 405 ? 'M_UNRECOGNIZED' : 'M_UNKNOWN'
   const body = JSON.stringify(
@@ -27,6 +32,8 @@ export interface FrontDoorDeps {
   address: PublicAddress
   /** Absent where no homeserver is configured. */
   introspection: ReturnType<typeof createHomeserverIntrospection> | undefined
+  requestId: RequestIds
+  log: Logger
   /** Everything else. */
   handle: RequestListener
 }
@@ -35,7 +42,8 @@ export interface FrontDoorDeps {
  * The first thing that every request meets: refuses what nothing behind it should see, replaces what the request
  * says about our own address by what the configuration says (invariant 10), and answers the homeserver.
  */
-export function createFrontDoor({ address, introspection, handle }: FrontDoorDeps): RequestListener {
+export function createFrontDoor(deps: FrontDoorDeps): RequestListener {
+  const { address, introspection, requestId, log, handle } = deps
   const { basePath } = address
   const mount = basePath.slice(0, -1)
   const introspectPath = `${basePath}oauth2/introspect`
@@ -57,9 +65,15 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
 
   return function frontDoor(req: IncomingMessage, res: ServerResponse): void {
     const url = req.url ?? '/'
+    function refuse(status: number, error: string, description: string): void {
+      const id = requestId(req)
+      res.setHeader('x-request-id', id)
+      log.debug({ requestId: id, status, reason: description }, 'request.refused')
+      answerRefused(res, { url, status, error, description })
+    }
     if (!METHODS.has(req.method ?? '')) {
       res.setHeader('allow', [...METHODS].join(', '))
-      return refuse(res, url, 405, 'invalid_request', 'This method is not used here')
+      return refuse(405, 'invalid_request', 'This method is not used here')
     }
     if (
       introspection &&
@@ -72,12 +86,11 @@ export function createFrontDoor({ address, introspection, handle }: FrontDoorDep
     }
     // An absolute-form target (RFC 9112 §3.2.2) would smuggle in a host.
     if (!url.startsWith('/') || url.startsWith('//')) {
-      return refuse(res, url, 400, 'invalid_request', 'The request target must be a path')
+      return refuse(400, 'invalid_request', 'The request target must be a path')
     }
-    if (hasForbiddenBytes(url))
-      return refuse(res, url, 400, 'invalid_request', 'The address is not valid UTF-8')
+    if (hasForbiddenBytes(url)) return refuse(400, 'invalid_request', 'The address is not valid UTF-8')
     const inner = innerUrl(url)
-    if (inner === undefined) return refuse(res, url, 404, 'not_found', `Everything here is below ${basePath}`)
+    if (inner === undefined) return refuse(404, 'not_found', `Everything here is below ${basePath}`)
     // The library reads the mount path off these two.
     Object.assign(req, { originalUrl: `${mount}${inner}`, url: inner })
     req.headers.host = address.host

@@ -7,6 +7,7 @@ import { addDeviceAuthorizationRoute, DEVICE_GRANT } from '../oauth/device/autho
 import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
 import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
 import { createDeviceCodeGrant } from '../oauth/grants/device-code.ts'
+import { noteUnavailable } from '../oauth/grants/errors.ts'
 import { createRefreshGrant } from '../oauth/grants/refresh-token.ts'
 import { answerTemporary } from '../oauth/grants/temporary.ts'
 import { createTokenAnswers } from '../oauth/grants/token-answer.ts'
@@ -19,6 +20,7 @@ import { createProvider } from '../oauth/provider/provider.ts'
 import { addOAuthRoutes } from '../oauth/routes.ts'
 import { checkedForm } from '../oauth/token-route.ts'
 import { addInteractionRoutes } from '../signin/interaction-routes.ts'
+import { isUnavailable } from '../storage/availability.ts'
 import { hashSecret } from '../tokens/format.ts'
 import { findScopeOfToken } from '../tokens/store.ts'
 import type { AppDeps, Services } from './services.ts'
@@ -89,7 +91,8 @@ async function createLibrary(deps: AppDeps, services: Services): Promise<Provide
   })
   provider.on('server_error', (ctx, error) => {
     ctx.state.serverError = error
-    log.error({ err: error, requestId: ctx.state.requestId }, 'provider.failed')
+    if (isUnavailable(error)) noteUnavailable(ctx as never, error)
+    else log.error({ err: error }, 'provider.failed')
   })
   return provider
 }

@@ -127,7 +127,12 @@ export function createPages({
       render(
         ctx,
         'busy',
-        { retryAfterSeconds: failed.retryAfterSeconds ?? 5, retryUrl },
+        {
+          retryAfterSeconds: failed.retryAfterSeconds ?? 5,
+          retryUrl,
+          // What a limit refused is not in the log.
+          requestId: failed.status === 503 ? (ctx.state.requestId as string) : undefined,
+        },
         { status: failed.status },
       )
       return

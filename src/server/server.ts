@@ -13,6 +13,10 @@ import { createPolicy } from '../policy/policy.ts'
 import { holdServerLock, openDatabase } from '../storage/connection.ts'
 import { migrate } from '../storage/migrate.ts'
 import { answerServerRequests } from '../storage/server-requests.ts'
+import { traceStatements } from '../telemetry/spans/database.ts'
+import { traceHomeserver } from '../telemetry/spans/homeserver.ts'
+import { traceJobs } from '../telemetry/spans/work.ts'
+import { startTracing } from '../telemetry/start.ts'
 import { type App, createApp } from './app.ts'
 import { createPeerTrust } from './door/client-address.ts'
 import type { InheritedSocket } from './inherited-sockets.ts'
@@ -21,6 +25,9 @@ import { createReloads, type ReloadedPart } from './reload.ts'
 
 const FLUSH_MS = 5000
 const KEYS_REFRESH_MS = 60_000
+/** How long a stop waits for the last traces: what the drain left of its time, between these two. */
+const LEAST_FLUSH_MS = 1000
+const MOST_FLUSH_MS = 3000
 
 export interface RunningServer {
   app: App
@@ -52,9 +59,14 @@ export async function startServer(
   const secrets = await loadSecrets(config, clock)
   const policy = await createPolicy(config.policies, log)
   const branding = await loadBranding(config.branding, config.matrix.server_name)
-  const database = await openDatabase(config, { log })
+  const tracing = await startTracing(config, log)
+  const database = await openDatabase(config, { log, onConnection: tracing && traceStatements(tracing) })
   const closing: (() => Promise<unknown>)[] = [() => database.close()]
   const close = async () => {
+    const begun = performance.now()
+    // Last of all, because everything else may still be traced, and within what the drain left of its time.
+    const left = () => config.http.drain_limit * 1000 - (performance.now() - begun)
+    closing.unshift(async () => tracing?.close(Math.min(Math.max(left(), LEAST_FLUSH_MS), MOST_FLUSH_MS)))
     for (const step of closing.splice(0).reverse())
       await step().catch((err) => log.error({ err }, 'stop.failed'))
   }
@@ -68,7 +80,12 @@ export async function startServer(
     const { endpoint, secret, request_timeout: timeoutSeconds } = config.matrix
     const homeserver =
       endpoint && secret
-        ? createHomeserver({ endpoint, secret, timeoutSeconds, fetch })
+        ? createHomeserver({
+            endpoint,
+            secret,
+            timeoutSeconds,
+            fetch: tracing ? traceHomeserver(fetch, tracing) : fetch,
+          })
         : createNoHomeserver()
     const reloads = createReloads({ config, readConfig, log })
     reloads.register('log level', async (fresh) => () => {
@@ -86,6 +103,7 @@ export async function startServer(
       reloads,
       policy,
       branding,
+      tracing,
     })
     closing.push(() => app.close())
     const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)
@@ -96,11 +114,12 @@ export async function startServer(
     // Keys change their stage with time, and other replicas' operators put new ones into the shared folder.
     const refreshing = setInterval(() => void reloads.refresh('signing keys'), KEYS_REFRESH_MS)
     closing.push(async () => clearInterval(refreshing))
-    await jobs.work({
+    const handlers = {
       ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
       'devices.unclaimed': () => deleteUnclaimedDevices({ knex: database.knex, jobs, clock }),
       cleanup: app.cleanUp,
-    })
+    }
+    await jobs.work(tracing ? traceJobs(handlers, tracing) : handlers)
     closing.push(() => jobs.close())
 
     const listeners: Listening[] = []

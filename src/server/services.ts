@@ -23,6 +23,9 @@ import { createPasswordSignIn } from '../signin/password-sign-in.ts'
 import { createSignInForm } from '../signin/sign-in-form.ts'
 import type { Database } from '../storage/connection.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
+import { presentScope } from '../telemetry/scope.ts'
+import { traceLookups, tracePasswords } from '../telemetry/spans/work.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import { createRefresh } from '../tokens/refresh.ts'
 import { createAccounts } from '../users/accounts.ts'
 import { createAddUser } from '../users/add-user.ts'
@@ -48,11 +51,13 @@ export interface AppDeps {
   policy: Policy
   /** What of the operator's the pages show at first. */
   branding: Branding
+  /** Absent where tracing is off. */
+  tracing: Tracing | undefined
 }
 
 /** The part of the composition root that knows no route: everything that routes, jobs and commands share. */
 export function createServices(deps: AppDeps) {
-  const { config, secrets, database, homeserver, jobs, clock, log } = deps
+  const { config, secrets, database, homeserver, jobs, clock, log, tracing } = deps
   const db = database.knex
   const address = publicAddress(config.http.public_url)
   const serverName = config.matrix.server_name
@@ -79,12 +84,14 @@ export function createServices(deps: AppDeps) {
       metrics.batchSize.observe(size)
       metrics.batchSeconds.observe(seconds)
     },
+    tracing: tracing && { present: () => presentScope()?.span, around: traceLookups(tracing) },
   })
   const activity = createActivity({ db, clock, log })
   const introspect = createIntrospector({ clock, batch, activity })
 
   const limits = createLimits({ db, clock, config: config.limits })
-  const passwords = createPasswords({ db, config: config.passwords })
+  const plainPasswords = createPasswords({ db, config: config.passwords })
+  const passwords = tracing ? tracePasswords(plainPasswords, tracing) : plainPasswords
   const browserSessions = createBrowserSessions({ db, clock })
   const browser = createBrowser({ browserSessions, address })
   const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type pg from 'pg'
 import type { Config } from '../config/index.ts'
+import type { OnConnection } from '../telemetry/spans/database.ts'
 import { clientConfigOf } from './client-config.ts'
 import { openEmbedded } from './embedded/server.ts'
 import type { Log } from './log.ts'
@@ -24,12 +25,12 @@ export interface Database {
 /** Opens the configured PostgreSQL, or the embedded one where `database.uri` is absent. */
 export async function openDatabase(
   config: Pick<Config, 'database' | 'data_folder'>,
-  { log }: { log: Log },
+  { log, onConnection }: { log: Log; onConnection?: OnConnection | undefined },
 ): Promise<Database> {
   const { uri, max_connections } = config.database
   if (uri !== undefined) {
     const clientConfig = clientConfigOf(uri)
-    const knex = createPool(clientConfig, max_connections, log)
+    const knex = createPool(clientConfig, max_connections, { log, onConnection })
     return {
       knex,
       clientConfig,
@@ -39,7 +40,7 @@ export async function openDatabase(
     }
   }
   const server = await openEmbedded(config.data_folder, { log })
-  const knex = createPool(server.clientConfig, max_connections, log)
+  const knex = createPool(server.clientConfig, max_connections, { log, onConnection })
   return {
     knex,
     clientConfig: server.clientConfig,

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Knex } from 'knex'
 import knexFactory from 'knex'
 import type pg from 'pg'
+import type { OnConnection } from '../telemetry/spans/database.ts'
 import { SILENCE_TIMEOUT_MS } from './client-config.ts'
 import type { Log } from './log.ts'
 import { nameStatements } from './named-statements.ts'
@@ -13,12 +14,22 @@ interface ClientInternals {
   readyForQuery: boolean
 }
 
+export interface PoolOptions {
+  log?: Log
+  /** Told of every new connection: what runs statements on it may be put around. */
+  onConnection?: OnConnection | undefined
+}
+
 /**
  * A knex instance on a pool of connections. A connection whose server stopped answering in the middle of a
  * statement is cut after some seconds (statement_timeout cannot help there: the server is what enforces it), so
  * that the query fails and the pool makes a new one.
  */
-export function createPool(clientConfig: pg.ClientConfig, maxConnections: number, log?: Log): Knex {
+export function createPool(
+  clientConfig: pg.ClientConfig,
+  maxConnections: number,
+  { log, onConnection }: PoolOptions = {},
+): Knex {
   return knexFactory({
     client: 'pg',
     // What knex reports is thrown at whoever asked, too; by itself it would write to standard output.
@@ -40,6 +51,7 @@ export function createPool(clientConfig: pg.ClientConfig, maxConnections: number
           if (!client.readyForQuery) stream.destroy(new Error('The database stopped answering'))
         })
         nameStatements(client)
+        onConnection?.(client)
         done(null, client)
       },
     },

@@ -269,6 +269,8 @@ export interface BusyPage {
   retryAfterSeconds: number
   /** A link that is safe to follow again; none after a POST. */
   retryUrl?: Maybe<string>
+  /** Of the log's line about it. */
+  requestId?: Maybe<string>
 }
 
 /** Every page with the data that it needs; `render` is typed by it. */

@@ -79,6 +79,24 @@ describe('errors', () => {
     ])
   })
 
+  test('tell what the address of a collector and a ratio look like', async () => {
+    const write = 'write an address such as http://localhost:4318/v1/traces instead'
+    for (const [endpoint, what] of [
+      ['localhost:4318', 'is not an http or https address'],
+      ['http://key@collector/v1/traces', 'has a user name, password, query or fragment in it'],
+      ['http://collector/v1/traces?key=x', 'has a user name, password, query or fragment in it'],
+    ]) {
+      expect(await problems(`tracing:\n  endpoint: ${endpoint}`)).toEqual([
+        `postern.yaml:2: tracing.endpoint: ${what}; ${write}`,
+      ])
+    }
+    expect(await problems('tracing: {sample_ratio: 10}')).toEqual([
+      expect.stringContaining('write a number from 0 to 1, such as 0.1 for every tenth instead'),
+    ])
+    const { tracing } = await load('tracing: {endpoint: "http://c:4318/v1/traces", sample_ratio: 0.25}')
+    expect(tracing).toMatchObject({ sample_ratio: 0.25, service_name: 'postern' })
+  })
+
   test('are all listed at once', async () => {
     const yaml = [
       'htpp: {}',

@@ -1,4 +1,5 @@
 import { policyMutations } from './policy-mutations.ts'
+import { telemetryMutations } from './telemetry-mutations.ts'
 
 /** One way to break something: in `file`, the one place that reads `find` becomes `replace`. */
 export interface Mutation {
@@ -18,6 +19,7 @@ const APPSERVICES = (title: string) => ({ file: 'test/http/compat-appservices.te
 
 export const mutations: Mutation[] = [
   ...policyMutations,
+  ...telemetryMutations,
   {
     invariant: 1,
     breaks: 'stores tokens in plain text',

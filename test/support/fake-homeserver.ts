@@ -8,6 +8,8 @@ export interface FakeCall {
   name: string
   method: string
   body: Record<string, unknown>
+  /** What it was told of the caller's trace. */
+  traceparent: string | undefined
 }
 
 interface FakeUser {
@@ -18,8 +20,11 @@ interface FakeUser {
   devices: Map<string, string | null>
 }
 
-/** How the fake misbehaves: an answer with this status, none at all, a body that is no JSON, or a cut connection. */
-export type FakeTrouble = { status: number; errcode?: string } | 'hang' | 'nonsense' | 'cut'
+/**
+ * How the fake misbehaves: an answer with this status (which may repeat everything that it was sent), none at all, a body
+ * that is no JSON, or a cut connection.
+ */
+export type FakeTrouble = { status: number; errcode?: string; echo?: boolean } | 'hang' | 'nonsense' | 'cut'
 
 export interface FakeHomeserver {
   readonly url: string
@@ -136,13 +141,22 @@ export async function startFakeHomeserver({
       response.end(status === 204 ? '' : JSON.stringify(json))
     }
     if (!name) return send(refuse(404, 'M_UNRECOGNIZED', 'Unrecognized request'))
-    calls.push({ name, method: request.method ?? '', body })
+    const { traceparent } = request.headers
+    calls.push({
+      name,
+      method: request.method ?? '',
+      body,
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+    })
     if (trouble && (!trouble.name || trouble.name === name)) {
       const { how } = trouble
       if (how === 'hang') return
       if (how === 'cut') request.socket.destroy()
       else if (how === 'nonsense') response.end('<html>It works!</html>')
-      else send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', 'told to fail'))
+      else {
+        const said = how.echo ? `${request.headers.authorization} ${text}` : 'told to fail'
+        send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', said))
+      }
       return
     }
     if (request.headers.authorization !== `Bearer ${secret}`) {

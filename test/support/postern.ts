@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Knex } from 'knex'
-import { pino } from 'pino'
 import { stringify } from 'yaml'
+import { serverLog } from '../../src/cli/log.ts'
 import { type Config, loadConfig } from '../../src/config/index.ts'
 import type { App } from '../../src/server/app.ts'
 import { type RunningServer, startServer } from '../../src/server/server.ts'
@@ -44,6 +44,7 @@ export interface PosternOptions {
   clock?: TestClock
   /** A second server on the same database, with the same keys and the same homeserver. */
   beside?: TestPostern
+  logLevel?: string
 }
 
 export async function startPostern({
@@ -52,6 +53,7 @@ export async function startPostern({
   homeserver,
   beside,
   clock = beside?.clock ?? createTestClock(),
+  logLevel = 'debug',
 }: PosternOptions = {}): Promise<TestPostern> {
   // The data folder holds the keys, which replicas share.
   const folder = beside?.config.data_folder ?? (await mkdtemp(join(tmpdir(), 'postern-test-')))
@@ -83,7 +85,7 @@ export async function startPostern({
   const loaded = await readConfig()
 
   const logged: string[] = []
-  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
+  const log = serverLog(logLevel, { write: (line: string) => void logged.push(line) })
   const server = await startServer(loaded, { log, clock, readConfig })
   return {
     url,

@@ -3,11 +3,22 @@ import { errors } from 'oidc-provider'
 import { PosternError, UnavailableError } from '../../errors.ts'
 import { HomeserverError } from '../../homeserver/errors.ts'
 
+/** Leaves to the last of the handlers what a 503 is about: it logs each of them, whoever answered. */
+export function noteUnavailable(ctx: Context, cause: unknown): void {
+  ctx.state.unavailable = cause
+}
+
 /**
  * OAuth has no word for "later", and a Matrix client takes any 4xx here for a sign-out (invariant 7): overload,
  * the database or the homeserver away are answered 503 with Retry-After.
  */
-export function answerUnavailable(ctx: Context, message: string, retryAfterSeconds: number): void {
+export function answerUnavailable(
+  ctx: Context,
+  cause: unknown,
+  message: string,
+  retryAfterSeconds: number,
+): void {
+  noteUnavailable(ctx, cause)
   ctx.status = 503
   ctx.set('Retry-After', String(retryAfterSeconds))
   ctx.set('Cache-Control', 'no-store')

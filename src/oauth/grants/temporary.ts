@@ -17,12 +17,13 @@ export function answerTemporary(grant: GrantHandler): GrantHandler {
         const seconds = 'retryAfterSeconds' in error ? error.retryAfterSeconds : 5
         return answerUnavailable(
           ctx as never,
+          error,
           'The sign-in cannot be completed right now, try again',
           seconds,
         )
       }
       if (isUnavailable(error))
-        return answerUnavailable(ctx as never, 'The database cannot be reached, try again', 5)
+        return answerUnavailable(ctx as never, error, 'The database cannot be reached, try again', 5)
       throw asOAuthError(error)
     }
   }

@@ -1,6 +1,9 @@
 import { Client, type ClientConfig } from 'pg'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
+import { outsideScopes } from '../../telemetry/scope.ts'
+import type { AroundLookups } from '../../telemetry/spans/work.ts'
+import type { OpenSpan } from '../../telemetry/tracing.ts'
 import { type IntrospectedToken, lookUpTokens, prepareLookups } from './store.ts'
 
 const MAX_BATCH = 256
@@ -13,6 +16,8 @@ interface Waiting {
   hash: Buffer
   resolve: (token: IntrospectedToken | undefined) => void
   reject: (error: Error) => void
+  /** Of the request that asks, where it is traced. */
+  span: OpenSpan | undefined
 }
 
 /** A connection of the batch's own: null while it is (re)connecting. */
@@ -30,16 +35,30 @@ export function createLookupBatch({
   clientConfig,
   log,
   observe = () => undefined,
+  tracing,
 }: {
   clientConfig: ClientConfig
   log: Logger
   /** Told of every query: how many lookups it had, and how many seconds it took. */
   observe?: (size: number, seconds: number) => void
+  /** Where tracing is on: the span of whoever asks, and what goes around a query. */
+  tracing?: { present: () => OpenSpan | undefined; around: AroundLookups } | undefined
 }) {
   const waiting: Waiting[] = []
   const lanes: Lane[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, busy: false }))
   let scheduled = false
   let closed = false
+  let away = false
+
+  /** Said once, and not with each of the requests that cannot be answered meanwhile. */
+  function noteDatabase(answers: boolean, error?: unknown): void {
+    if (answers === !away) return
+    away = !answers
+    outsideScopes(() => {
+      if (away) log.warn({ err: error }, 'introspection.database_away')
+      else log.info('introspection.database_back')
+    })
+  }
 
   async function connect(lane: Lane): Promise<Client> {
     if (lane.client) return lane.client
@@ -50,7 +69,7 @@ export function createLookupBatch({
       keepAlive: true,
     })
     client.on('error', (error) => {
-      log.warn({ err: error }, 'introspection.connection_lost')
+      outsideScopes(() => log.warn({ err: error }, 'introspection.connection_lost'))
       if (lane.client === client) lane.client = null
     })
     await client.connect()
@@ -66,13 +85,15 @@ export function createLookupBatch({
       try {
         const client = await connect(lane)
         const started = performance.now()
-        const found = await lookUpTokens(
-          client,
-          batch.map((one) => one.hash),
-        )
+        const hashes = batch.map((one) => one.hash)
+        const found = tracing
+          ? await tracing.around(spansOf(batch), batch.length, () => lookUpTokens(client, hashes))
+          : await lookUpTokens(client, hashes)
+        noteDatabase(true)
         observe(batch.length, (performance.now() - started) / 1000)
         for (const one of batch) one.resolve(found.get(one.hash.toString('hex')))
       } catch (error) {
+        noteDatabase(false, error)
         // After a timeout or a broken connection its state is unknown: use a new one for the next batch.
         lane.client?.end().catch(() => {})
         lane.client = null
@@ -101,7 +122,7 @@ export function createLookupBatch({
       return Promise.reject(new UnavailableError('Too many lookups at once', { retryAfterSeconds: 1 }))
     }
     return new Promise((resolve, reject) => {
-      waiting.push({ hash, resolve, reject })
+      waiting.push({ hash, resolve, reject, span: tracing?.present() })
       // setImmediate runs after all sockets that are ready now were read: their lookups share the batch.
       if (!scheduled) {
         scheduled = true
@@ -117,6 +138,10 @@ export function createLookupBatch({
   }
 
   return { lookUp, close }
+}
+
+function spansOf(batch: readonly Waiting[]): OpenSpan[] {
+  return batch.flatMap(({ span }) => span ?? [])
 }
 
 export type LookupBatch = ReturnType<typeof createLookupBatch>

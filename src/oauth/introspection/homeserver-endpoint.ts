@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
 import { readBody } from '../../server/door/read-body.ts'
+import type { RequestIds } from '../../server/door/request-id.ts'
 import type { Introspector } from './introspector.ts'
 
 const MAX_BODY_BYTES = 8192
@@ -40,6 +41,8 @@ const UNAVAILABLE = JSON.stringify({
 export function createHomeserverIntrospection(deps: {
   secret: string
   introspect: Introspector
+  /** Asked only where something is logged: this is the path that must cost nothing. */
+  requestId: RequestIds
   log: Logger
   /** Counts an answer by its status. */
   count: (status: number) => void
@@ -84,9 +87,13 @@ export function createHomeserverIntrospection(deps: {
       if ('held' in found) reply(res, 503, UNAVAILABLE, { 'retry-after': '60' })
       else reply(res, 200, JSON.stringify(found.answer))
     } catch (error) {
-      if (!(error instanceof UnavailableError)) log.error({ err: error }, 'introspection.failed')
-      const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : 5
-      reply(res, 503, UNAVAILABLE, { 'retry-after': String(seconds) })
+      if (error instanceof UnavailableError) {
+        reply(res, 503, UNAVAILABLE, { 'retry-after': String(error.retryAfterSeconds) })
+        return
+      }
+      const requestId = deps.requestId(req)
+      log.error({ err: error, requestId }, 'introspection.failed')
+      reply(res, 503, UNAVAILABLE, { 'retry-after': '5', 'x-request-id': requestId })
     }
   }
 

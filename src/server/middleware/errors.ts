@@ -3,10 +3,12 @@ import type { Logger } from 'pino'
 import { answerMatrixError, MatrixError } from '../../compat/matrix-error.ts'
 import { LimitedError, PosternError, UnavailableError } from '../../errors.ts'
 import { HomeserverError } from '../../homeserver/errors.ts'
+import { noteUnavailable } from '../../oauth/grants/errors.ts'
 import { PolicyDeniedError } from '../../policy/refusal.ts'
 import { isUnavailable } from '../../storage/availability.ts'
 import type { Words } from '../../views/index.ts'
 import type { Pages } from '../pages.ts'
+import { routeOf } from './route.ts'
 
 /** An answer that an error becomes on any surface. */
 interface Failure {
@@ -61,6 +63,18 @@ export function toFailure(error: unknown): Failure {
   return { status: 500, code: 'server_error', message: 'Something went wrong here' }
 }
 
+/** Whether the same request works again by itself. What only the operator can set right wakes somebody up. */
+function passes(error: unknown): boolean {
+  return !(error instanceof HomeserverError) || error.code === 'homeserver_unavailable'
+}
+
+/** Why something cannot be answered now, in words for the log. */
+function reasonOf(error: unknown): { code: string; reason: string } {
+  const { code, message, detail, cause } = error as PosternError
+  const below = cause instanceof Error ? `: ${cause.message}` : ''
+  return { code: String(code ?? 'unavailable'), reason: `${detail ?? message}${below}` }
+}
+
 /** Whether a person reads the answer: pages are everything outside the protocol endpoints. */
 export function isPage(path: string): boolean {
   return !/^\/(?:oauth2\/(?!logout)|\.well-known\/|_matrix\/|health$|ready$)/.test(path)
@@ -90,11 +104,13 @@ export function errors({ pages, log }: { pages: Pages; log: Logger }): Middlewar
       await next()
     } catch (error) {
       const failure = toFailure(error)
-      const { requestId } = ctx.state
-      if (failure.status >= 500) log.error({ err: error, requestId, path: ctx.path }, 'request.failed')
+      if (failure.status === 503 && passes(error)) noteUnavailable(ctx, error)
+      else if (failure.status >= 500) log.error({ err: error, route: routeOf(ctx) }, 'request.failed')
       if (failure.retryAfterSeconds) ctx.set('Retry-After', String(failure.retryAfterSeconds))
       answer(ctx, failure, pages)
     }
+    const { unavailable } = ctx.state
+    if (unavailable) log.warn({ ...reasonOf(unavailable), route: routeOf(ctx) }, 'request.unavailable')
     if (ctx.status === 404 && ctx.body == null) {
       const known = ctx.path.startsWith('/_matrix/') && ((ctx.matched as unknown[]) ?? []).length > 0
       answer(ctx, known ? WRONG_METHOD : NOT_FOUND, pages)
