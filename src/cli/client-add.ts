@@ -19,6 +19,8 @@ interface Options {
   jwksFile?: string
   redirectUri?: string[]
   postLogoutRedirectUri?: string[]
+  backchannelLogoutUri?: string
+  backchannelLogoutSessionRequired?: boolean
   grantType?: string[]
   scope?: string
   applicationType?: string
@@ -45,6 +47,8 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     .option('--client-uri <uri>', 'the page of the app')
     .option('--logo-uri <uri>', 'the picture of the app')
     .option('--jwks-file <file>', 'its public keys as a JWK Set, for private_key_jwt')
+    .option('--backchannel-logout-uri <uri>', 'where it is told that a session of its has ended')
+    .option('--backchannel-logout-session-required', 'it needs sid for that')
     .option('--skip-consent', 'people are not asked for consent')
     .option('--may-introspect', "it may introspect everyone's tokens")
     .option('--client-id <id>', 'an ID of your choice instead of a made one')
@@ -95,6 +99,8 @@ function parseClient(options: Options, jwks: string | undefined): ClientConfig {
     auth_method: options.authMethod,
     redirect_uris: options.redirectUri,
     post_logout_redirect_uris: options.postLogoutRedirectUri,
+    backchannel_logout_uri: options.backchannelLogoutUri,
+    backchannel_logout_session_required: options.backchannelLogoutSessionRequired,
     grant_types: options.grantType,
     scope: options.scope,
     application_type: options.applicationType,

@@ -96,6 +96,7 @@ export async function startServer(
     await jobs.work({
       ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
       'devices.unclaimed': () => deleteUnclaimedDevices({ knex: database.knex, jobs, clock }),
+      ...app.jobHandlers,
       cleanup: app.cleanUp,
     })
     closing.push(() => jobs.close())

@@ -82,7 +82,11 @@ export function createServices(deps: AppDeps) {
 
   const limits = createLimits({ db, clock, config: config.limits })
   const passwords = createPasswords({ db, config: config.passwords })
-  const browserSessions = createBrowserSessions({ db, clock })
+  const browserSessions = createBrowserSessions({
+    db,
+    clock,
+    endWebsites: sessions.endWebsitesOfBrowserWithin,
+  })
   const browser = createBrowser({ browserSessions, address })
   const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })
   const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })

@@ -35,6 +35,7 @@ const configured = {
   client_secret: 'a long secret of the operator',
   redirect_uris: [],
   post_logout_redirect_uris: [],
+  backchannel_logout_session_required: false,
   grant_types: ['client_credentials' as const],
   scope: 'urn:mas:admin',
   skip_consent: false,

@@ -1,4 +1,5 @@
 import { isStorableText, isStorableValue } from '../../server/door/forbidden-bytes.ts'
+import { isPublicAddress, literalAddress } from '../backchannel/public-network.ts'
 import { type ClientKeys, clientKeysProblem } from '../clients/client-keys.ts'
 import type { ClientAuthMethod, ClientMetadata } from '../clients/clients.ts'
 import { publicUriProblem, redirectUriProblem, type UriRules, webUriProblem } from '../redirect-uris.ts'
@@ -51,6 +52,7 @@ export function readClientMetadata(
   }
   const afterLogout = readRedirectUris(body, 'post_logout_redirect_uris', rules)
   if (afterLogout.length > 0) metadata.post_logout_redirect_uris = afterLogout
+  Object.assign(metadata, readBackchannelLogout(body, rules))
   const algorithm = readChoice(body, 'id_token_signed_response_alg', SIGNING_ALGORITHMS)
   if (algorithm) metadata.id_token_signed_response_alg = algorithm
   if (metadata.token_endpoint_auth_method === 'private_key_jwt') metadata.jwks = readKeys(body)
@@ -111,6 +113,27 @@ function readRedirectUris(body: Body, name: string, rules: UriRules): string[] {
     if (problem) throw new RegistrationError('invalid_redirect_uri', `${name}[${index}] ${problem}`)
   }
   return [...new Set(uris)]
+}
+
+/** Where the app is told of ended sessions: on the host of `client_uri`, as all its addresses. */
+function readBackchannelLogout(body: Body, rules: UriRules): Partial<ClientMetadata> {
+  const uri = readPage(body, 'backchannel_logout_uri', rules)
+  const required = body.get('backchannel_logout_session_required') ?? false
+  if (typeof required !== 'boolean') {
+    throw new RegistrationError(
+      'invalid_client_metadata',
+      'backchannel_logout_session_required must be true or false',
+    )
+  }
+  if (uri === undefined) return {}
+  const address = literalAddress(new URL(uri))
+  if (address !== undefined && !rules.allowInsecureUris && !isPublicAddress(address)) {
+    throw new RegistrationError(
+      'invalid_client_metadata',
+      'backchannel_logout_uri must not be at a private address',
+    )
+  }
+  return { backchannel_logout_uri: uri, backchannel_logout_session_required: required }
 }
 
 function readPage(body: Body, name: string, rules: UriRules): string | undefined {
