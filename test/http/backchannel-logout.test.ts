@@ -1,9 +1,10 @@
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { fromUuid, toUuid } from '../../src/ids.ts'
 import { createAgent } from '../support/agent.ts'
 import {
-  addUser,
   API,
+  addUser,
   deviceScope,
   introspect,
   obtainTokens,
@@ -34,27 +35,39 @@ beforeEach(async () => {
 })
 afterEach(() => app.stop())
 
-const metadata = (more: object = {}) => ({
-  client_uri: app.url,
-  redirect_uris: [`${app.url}callback`],
-  backchannel_logout_uri: `${app.url}backchannel?of=app`,
+const metadata = (more: object = {}, at = app) => ({
+  client_uri: at.url,
+  redirect_uris: [`${at.url}callback`],
+  backchannel_logout_uri: `${at.url}backchannel?of=app`,
   backchannel_logout_session_required: true,
   ...more,
 })
 
-/** Somebody new who is signed in to the app. */
-async function signedIn({ scope = APP, ...more }: { scope?: string; [name: string]: unknown } = {}) {
+/** Somebody new who is signed in to the app, which registers with `more`. */
+async function signedIn({ scope = APP, at = app, ...more }: Partial<Ask> & { [name: string]: unknown } = {}) {
   const name = `user${users++}`
   const userId = await addUser(postern, name)
-  const clientId = await registerClient(postern, metadata(more))
-  const tokens = await signInAgain(clientId, name, scope)
-  return { name, userId, clientId, ...tokens, sid: decodeJwt(tokens.id_token ?? '').sid as string }
+  const clientId = await registerClient(postern, metadata(more, at))
+  const tokens = await signInAgain(clientId, name, scope, { at })
+  return { name, userId, clientId, ...tokens, sid: sessionOf(tokens) }
 }
 
-function signInAgain(clientId: string, name: string, scope: string, agent = createAgent(postern.url)) {
-  const params = { scope, redirect_uri: `${app.url}callback` }
+interface Ask {
+  scope: string
+  at: RelyingParty
+}
+
+function signInAgain(
+  clientId: string,
+  name: string,
+  scope: string,
+  { agent = createAgent(postern.url), at = app } = {},
+) {
+  const params = { scope, redirect_uri: `${at.url}callback` }
   return obtainTokens(postern, clientId, name, { params, agent })
 }
+
+const sessionOf = (tokens: Tokens) => decodeJwt(tokens.id_token ?? '').sid as string
 
 type SignedIn = Awaited<ReturnType<typeof signedIn>>
 
@@ -65,8 +78,6 @@ async function theNotice({ clientId, userId, sid }: SignedIn) {
   expect(payload).toMatchObject({ sub: userId, sid })
   return { notice, payload }
 }
-
-const sessionOf = (tokens: Tokens) => decodeJwt(tokens.id_token ?? '').sid as string
 
 describe('an app that registered for it is told', () => {
   it('that a person signed it out on the account page', async () => {
@@ -136,5 +147,169 @@ describe('an app that registered for it is told', () => {
     const [notice] = await app.received(1)
     const expected = { issuer: postern.url, clientId: who.clientId, algorithm: 'ES256' }
     expect(await verifyLogoutToken(notice?.token ?? '', expected)).toMatchObject({ sid: who.sid })
+  })
+})
+
+describe('a browser that signs out', () => {
+  /** Signed in to the app by the same browser twice: as a website, and as a Matrix app with a device. */
+  async function both() {
+    const site = await signedIn({ scope: WEBSITE })
+    const matrix = await signInAgain(site.clientId, site.name, APP, { agent: site.agent })
+    return { site, matrix }
+  }
+
+  async function isOnlyTheSite({ site, matrix }: Awaited<ReturnType<typeof both>>): Promise<void> {
+    await theNotice(site)
+    expect((await refresh(postern, site.clientId, site.refresh_token)).status).toBe(400)
+    expect((await introspect(postern, matrix.access_token)).body).toMatchObject({ active: true })
+    expect(app.notices).toHaveLength(1)
+  }
+
+  it('at the wish of an app signs out of websites too, never of Matrix apps, which keep their keys', async () => {
+    const signedInTo = await both()
+    const { agent, id_token = '' } = signedInTo.site
+    const query = new URLSearchParams({ id_token_hint: id_token })
+    await agent.submit(await agent.get(`${postern.url}oauth2/logout?${query}`), {})
+    await isOnlyTheSite(signedInTo)
+  })
+
+  it('because another one signed it out does the same', async () => {
+    const signedInTo = await both()
+    const { name, clientId, userId } = signedInTo.site
+    const [browser] = await postern
+      .db('browser_sessions')
+      .where({ user_id: toUuid(userId) })
+      .select('id')
+    const { agent } = await signInAgain(clientId, name, `openid ${API} ${deviceScope('KLMNOPQRST')}`)
+    const page = await agent.get(`${postern.url}account`)
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+    await agent.post(`${postern.url}account/browsers/${fromUuid(browser.id)}/end`, { csrf })
+    await isOnlyTheSite(signedInTo)
+  })
+
+  it('ends nothing at websites that did not ask to be told, or that another browser is signed in to', async () => {
+    const silent = await signedIn({ scope: WEBSITE, backchannel_logout_uri: undefined })
+    const elsewhere = await signInAgain(silent.clientId, silent.name, WEBSITE)
+    const query = new URLSearchParams({ id_token_hint: silent.id_token ?? '' })
+    await silent.agent.submit(await silent.agent.get(`${postern.url}oauth2/logout?${query}`), {})
+    for (const tokens of [silent, elsewhere]) {
+      expect((await introspect(postern, tokens.access_token)).body).toMatchObject({ active: true })
+    }
+    expect(await jobs(silent.sid)).toEqual([])
+  })
+})
+
+describe('nobody is told', () => {
+  it('of a refresh, of a locked account, or a second time', async () => {
+    const who = await signedIn()
+    const next = (await (await refresh(postern, who.clientId, who.refresh_token)).json()) as Tokens
+    await postern.app.accounts.lock(who.userId, { actor: 'operator' })
+    await postern.app.accounts.unlock(who.userId, { actor: 'operator' })
+    expect(await jobs(who.sid)).toEqual([])
+    for (let again = 0; again < 2; again++) {
+      await post(`${postern.url}oauth2/revoke`, { token: next.refresh_token, client_id: who.clientId })
+    }
+    expect(await jobs(who.sid)).toHaveLength(1)
+  })
+
+  it('of a session without an id_token', async () => {
+    const name = `user${users++}`
+    await addUser(postern, name)
+    const clientId = await registerClient(postern, metadata())
+    const tokens = await signInAgain(clientId, name, `${API} ${deviceScope('ABCDEFGHIJ')}`)
+    expect(tokens).not.toHaveProperty('id_token')
+    const before = await postern.db('pgboss.job').where({ name: 'client.logout' })
+    await post(`${postern.url}oauth2/revoke`, { token: tokens.refresh_token, client_id: clientId })
+    expect(await postern.db('pgboss.job').where({ name: 'client.logout' })).toHaveLength(before.length)
+  })
+})
+
+/** What is queued about a session. */
+async function jobs(sessionId: string) {
+  const rows = await postern.db('pgboss.job').where({ name: 'client.logout' })
+  return rows.filter(({ data }) => data.sessionId === sessionId)
+}
+
+/** Retries wait by the database's own clock: this passes that time. */
+const retryNow = () =>
+  postern.db.raw(`update pgboss.job set start_after = now() where name = 'client.logout' and state = 'retry'`)
+
+async function untilRetrying(sessionId: string): Promise<void> {
+  await expect.poll(async () => (await jobs(sessionId))[0]?.state).toBe('retry')
+}
+
+async function failures(sessionId: string): Promise<Record<string, unknown>[]> {
+  const rows = await postern.db('audit_events').where({ event: 'client.logout_failed' })
+  return rows.filter((row) => fromUuid(row.session_id) === sessionId).map(({ details }) => details)
+}
+
+const revoke = (who: SignedIn) =>
+  post(`${postern.url}oauth2/revoke`, { token: who.refresh_token, client_id: who.clientId })
+
+describe('an app that does not take the notice', () => {
+  it('gets it again when it failed, with a token of its own for each try', async () => {
+    const who = await signedIn()
+    app.answer(503, 500)
+    await revoke(who)
+    for (let tries = 1; tries < 3; tries++) {
+      await app.received(tries)
+      await untilRetrying(who.sid)
+      await retryNow()
+    }
+    const notices = await app.received(3)
+    const expected = { issuer: postern.url, clientId: who.clientId }
+    const tokens = await Promise.all(notices.map(({ token }) => verifyLogoutToken(token, expected)))
+    expect(new Set(tokens.map(({ jti }) => jti)).size).toBe(3)
+    for (const token of tokens) expect(token).toMatchObject({ sub: who.userId, sid: who.sid })
+    await expect.poll(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
+    expect(await failures(who.sid)).toEqual([])
+  })
+
+  it('does not get it again when it refused or sent elsewhere, and the audit table says so', async () => {
+    for (const [answer, reason] of [
+      [400, 'answered 400'],
+      [{ redirect: `${app.url}elsewhere` }, 'answered 302'],
+    ] as const) {
+      const who = await signedIn()
+      app.answer(answer)
+      await revoke(who)
+      await expect.poll(() => failures(who.sid)).toEqual([{ reason }])
+      expect((await jobs(who.sid))[0]).toMatchObject({ state: 'completed', retry_count: 0 })
+    }
+    expect(app.notices.map(({ path }) => path)).toEqual(['/backchannel?of=app', '/backchannel?of=app'])
+  })
+
+  it('is given up six hours after the end', async () => {
+    const who = await signedIn()
+    app.answer(500, 500, 500)
+    await revoke(who)
+    await app.received(1)
+    await untilRetrying(who.sid)
+    postern.clock.advance(6 * 3600 - 60)
+    await retryNow()
+    await app.received(2)
+    await untilRetrying(who.sid)
+    expect(await failures(who.sid)).toEqual([])
+    postern.clock.advance(120)
+    await retryNow()
+    await expect.poll(() => failures(who.sid)).toEqual([{ reason: 'answered 500' }])
+    expect((await jobs(who.sid))[0]?.state).toBe('completed')
+  })
+
+  it('holds up neither other apps nor the homeserver', async () => {
+    const slow = await startRelyingParty()
+    slow.answer('hang', 'hang', 'hang')
+    const held: SignedIn[] = []
+    for (let n = 0; n < 3; n++) held.push(await signedIn({ at: slow }))
+    const other = await signedIn()
+    await Promise.all(held.map(revoke))
+    await slow.received(1)
+    await revoke(other)
+    await theNotice(other)
+    await postern.app.accounts.lock(other.userId, { actor: 'operator' })
+    await expect.poll(() => postern.homeserver.user(other.name)?.locked).toBe(true)
+    // One at a time: the second of the slow app waits for the first, nobody else does.
+    expect(slow.notices).toHaveLength(1)
+    await slow.stop()
   })
 })

@@ -1,7 +1,13 @@
-import type { lookup as systemLookup } from 'node:dns'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { isPublicAddress, literalAddress, PrivateAddressError, publicLookup } from './public-network.ts'
+import {
+  createResolve,
+  isPublicAddress,
+  literalAddress,
+  PrivateAddressError,
+  publicLookup,
+  type Resolve,
+} from './public-network.ts'
 
 /** What became of a POST to an app. */
 export type Delivery =
@@ -40,8 +46,8 @@ function trouble(error: unknown): Delivery {
  * the name was looked up; no redirect is followed; the answer's status is all that is read of it. `fetch` cannot be
  * given a lookup of its own without another dependency, so it is Node's own request.
  */
-export function createDelivery({ lookup }: { lookup?: typeof systemLookup } = {}) {
-  const guarded = publicLookup(lookup)
+export function createDelivery({ resolve: names = createResolve() }: { resolve?: Resolve } = {}) {
+  const lookup = publicLookup(names)
 
   return function deliver(
     address: string,
@@ -66,7 +72,7 @@ export function createDelivery({ lookup }: { lookup?: typeof systemLookup } = {}
         agent: false,
         maxHeaderSize: MAX_HEADER_BYTES,
         signal: AbortSignal.timeout(TIMEOUT_MS),
-        ...(privateToo ? {} : { lookup: guarded }),
+        ...(privateToo ? {} : { lookup }),
       })
       request.on('response', (response) => {
         resolve(outcome(response.statusCode ?? 0))

@@ -1,4 +1,5 @@
-import { lookup as systemLookup } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { normaliseAddress } from '../../server/door/address.ts'
 
@@ -56,21 +57,42 @@ export function literalAddress(url: URL): string | undefined {
 /** A name stands for an address where nobody outside has any business. */
 export class PrivateAddressError extends Error {}
 
+/** The addresses of a host's name. Throws where there are none. */
+export type Resolve = (hostname: string) => Promise<string[]>
+
+/**
+ * Asks the name servers directly. The system's own lookup would also read the local hosts file and search domains,
+ * and it takes a thread of those that hash passwords for as long as a stranger's name server keeps it waiting.
+ */
+export function createResolve(): Resolve {
+  const resolver = new Resolver({ timeout: 1000, tries: 2 })
+  return async (hostname) => {
+    const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)])
+    const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    if (addresses.length === 0 && answers[0].status === 'rejected') throw answers[0].reason
+    return addresses
+  }
+}
+
 /**
  * A lookup for sockets that yields public addresses only. The check stands between the name and the connection: what
  * was checked is what is connected to, so that a name which answers differently the second time gains nothing.
- * @throws PrivateAddressError (to the callback) where any of a name's addresses is not public
+ * The callback gets a PrivateAddressError where any of a name's addresses is not public.
  */
-export function publicLookup(lookup: typeof systemLookup = systemLookup): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, [])
-      if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
-        return callback(new PrivateAddressError('the name stands for an address that is not public'), [])
-      }
-      if (options.all) return callback(null, addresses)
-      const [first] = addresses
-      callback(null, first?.address ?? '', first?.family)
-    })
+export function publicLookup(resolve: Resolve): LookupFunction {
+  async function check(hostname: string): Promise<LookupAddress[]> {
+    const addresses = await resolve(hostname)
+    if (addresses.length === 0 || !addresses.every(isPublicAddress)) {
+      throw new PrivateAddressError('the name stands for an address that is not public')
+    }
+    return addresses.map((address) => ({ address, family: isIP(address) }))
+  }
+
+  return (hostname, { all }, callback) => {
+    check(hostname).then(
+      (addresses) =>
+        all ? callback(null, addresses) : callback(null, addresses[0]?.address ?? '', addresses[0]?.family),
+      (error) => callback(error, ''),
+    )
   }
 }
