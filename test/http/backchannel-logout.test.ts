@@ -2,10 +2,13 @@ import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { fromUuid, toUuid } from '../../src/ids.ts'
 import { createAgent } from '../support/agent.ts'
+import { runCommand } from '../support/command.ts'
 import {
   API,
   addUser,
+  authorize,
   deviceScope,
+  exchange,
   introspect,
   obtainTokens,
   PASSWORD,
@@ -133,6 +136,38 @@ describe('an app that registered for it is told', () => {
     await theNotice(who)
   })
 
+  it('that its code came a second time', async () => {
+    const name = `user${users++}`
+    const userId = await addUser(postern, name)
+    const clientId = await registerClient(postern, metadata())
+    const params = { scope: APP, redirect_uri: `${app.url}callback` }
+    const { code, request } = await authorize(postern, clientId, name, { params })
+    const redeem = () =>
+      exchange(postern, clientId, code, request.verifier, { redirect_uri: params.redirect_uri })
+    const tokens = (await (await redeem()).json()) as Tokens
+    postern.clock.advance(30)
+    expect((await redeem()).status).toBe(400)
+    const [notice] = await app.received(1)
+    const payload = await verifyLogoutToken(notice?.token ?? '', { issuer: postern.url, clientId })
+    expect(payload).toMatchObject({ sub: userId, sid: sessionOf(tokens) })
+  })
+
+  it('that its time was over', async () => {
+    const who = await signedIn()
+    const row = postern.db('sessions').where({ id: toUuid(who.sid) })
+    await row.update({ expires_at: new Date(postern.clock.now().getTime() - 1000) })
+    await postern.app.cleanUp()
+    await theNotice(who)
+  })
+
+  it('that an operator deactivated the account by a command, beside the server', async () => {
+    const who = await signedIn()
+    const command = ['--config', postern.file, 'user', 'deactivate', who.name]
+    const { code, err } = await runCommand(command, { cwd: '/' })
+    expect(code, err).toBe(0)
+    await theNotice(who)
+  })
+
   it('that another sign-in took its device, with the sid of the older session alone', async () => {
     const who = await signedIn()
     const again = await signInAgain(who.clientId, who.name, APP)
@@ -199,6 +234,62 @@ describe('a browser that signs out', () => {
   })
 })
 
+describe('check 54: whom an app may make this service call', () => {
+  const HERE = 'http://127.0.0.1'
+  let strict: TestPostern
+
+  beforeAll(async () => {
+    strict = await startPostern({ config: { client_registration: { allow_insecure_uris: false } } })
+  })
+  afterAll(() => strict.close())
+
+  /** A dynamic client whose address became this one: registration alone must not be what keeps it away. */
+  async function endedAt(uri: string): Promise<string> {
+    const name = `user${users++}`
+    await addUser(strict, name)
+    const clientId = await registerClient(strict, { backchannel_logout_uri: 'https://app.example/logout' })
+    const tokens = await obtainTokens(strict, clientId, name)
+    const value = JSON.stringify(uri)
+    await strict.db.raw(
+      `update clients set metadata = jsonb_set(metadata, '{backchannel_logout_uri}', ?::jsonb) where client_id = ?`,
+      [value, clientId],
+    )
+    await post(`${strict.url}oauth2/revoke`, { token: tokens.refresh_token, client_id: clientId })
+    return sessionOf(tokens)
+  }
+
+  it('is nobody at a private address', async () => {
+    const { port } = new URL(app.url)
+    for (const host of ['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '169.254.169.254']) {
+      const sid = await endedAt(`http://${host}:${port}/`)
+      await expect.poll(() => failures(sid, strict)).toEqual([{ reason: 'the address is not public' }])
+    }
+    expect(app.notices).toEqual([])
+  })
+
+  it.each([
+    `${HERE}:8008/_synapse`,
+    'http://app.example/logout',
+    'https://evil.example/logout',
+    'https://user:pass@app.example/logout',
+    'https://app.example/logout#x',
+    'https://localhost/logout',
+    'javascript:alert(1)',
+    17,
+  ])('is refused at registration: %s', async (backchannel_logout_uri) => {
+    await expect(registerClient(strict, { backchannel_logout_uri })).rejects.toThrow(/backchannel_logout_uri/)
+  })
+
+  it.each(['10.0.0.1', '192.168.1.1', '[fd00::1]', '[::ffff:10.0.0.1]', '169.254.169.254'])(
+    'is refused at registration: everything at %s',
+    async (host) => {
+      const uris = { client_uri: `https://${host}/`, redirect_uris: [`https://${host}/callback`] }
+      const wish = { ...uris, backchannel_logout_uri: `https://${host}/logout` }
+      await expect(registerClient(strict, wish)).rejects.toThrow(/private address/)
+    },
+  )
+})
+
 describe('nobody is told', () => {
   it('of a refresh, of a locked account, or a second time', async () => {
     const who = await signedIn()
@@ -238,8 +329,8 @@ async function untilRetrying(sessionId: string): Promise<void> {
   await expect.poll(async () => (await jobs(sessionId))[0]?.state).toBe('retry')
 }
 
-async function failures(sessionId: string): Promise<Record<string, unknown>[]> {
-  const rows = await postern.db('audit_events').where({ event: 'client.logout_failed' })
+async function failures(sessionId: string, at = postern): Promise<Record<string, unknown>[]> {
+  const rows = await at.db('audit_events').where({ event: 'client.logout_failed' })
   return rows.filter((row) => fromUuid(row.session_id) === sessionId).map(({ details }) => details)
 }
 
@@ -311,5 +402,55 @@ describe('an app that does not take the notice', () => {
     // One at a time: the second of the slow app waits for the first, nobody else does.
     expect(slow.notices).toHaveLength(1)
     await slow.stop()
+  })
+})
+
+describe('what is kept and shown', () => {
+  it('is the ID of the session: neither the queue nor the log has a token', async () => {
+    const who = await signedIn()
+    app.answer(500)
+    await revoke(who)
+    await app.received(1)
+    await untilRetrying(who.sid)
+    await retryNow()
+    const [{ token = '' } = {}] = await app.received(2)
+    expect((await jobs(who.sid))[0]?.data).toEqual({ sessionId: who.sid })
+    const { rows } = await postern.db.raw('select job::text as row from pgboss.job')
+    const signatures = app.notices.map((notice) => notice.token.split('.')[2] ?? '')
+    expect(token).not.toBe('')
+    for (const text of [...rows.map(({ row }: { row: string }) => row), ...postern.logged]) {
+      for (const signature of signatures) expect(text).not.toContain(signature)
+    }
+  })
+
+  it('is told in the metadata, and kept from the registration', async () => {
+    const url = `${postern.url}.well-known/openid-configuration`
+    expect(await (await fetch(url)).json()).toMatchObject({
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+    })
+    const response = await fetch(`${postern.url}oauth2/registration`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(metadata({ token_endpoint_auth_method: 'none' })),
+    })
+    expect(await response.json()).toMatchObject({
+      backchannel_logout_uri: `${app.url}backchannel?of=app`,
+      backchannel_logout_session_required: true,
+    })
+    const wrong = metadata({ backchannel_logout_session_required: 'yes' })
+    await expect(registerClient(postern, wrong)).rejects.toThrow(/must be true or false/)
+  })
+
+  it('sends no cookie, no credential and no referrer to the app', async () => {
+    const who = await signedIn()
+    await revoke(who)
+    const [notice] = await app.received(1)
+    expect(Object.keys(notice?.headers ?? {}).sort()).toEqual([
+      'connection',
+      'content-length',
+      'content-type',
+      'host',
+    ])
   })
 })
