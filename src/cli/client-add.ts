@@ -22,6 +22,7 @@ interface Options {
   backchannelLogoutUri?: string
   backchannelLogoutSessionRequired?: boolean
   grantType?: string[]
+  requirePushedAuthorizationRequests?: boolean
   scope?: string
   applicationType?: string
   skipConsent?: boolean
@@ -49,6 +50,7 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     .option('--jwks-file <file>', 'its public keys as a JWK Set, for private_key_jwt')
     .option('--backchannel-logout-uri <uri>', 'where it is told that a session of its has ended')
     .option('--backchannel-logout-session-required', 'it needs sid for that')
+    .option('--require-pushed-authorization-requests', 'its authorization requests must be pushed first')
     .option('--skip-consent', 'people are not asked for consent')
     .option('--may-introspect', "it may introspect everyone's tokens")
     .option('--client-id <id>', 'an ID of your choice instead of a made one')
@@ -102,6 +104,7 @@ function parseClient(options: Options, jwks: string | undefined): ClientConfig {
     backchannel_logout_uri: options.backchannelLogoutUri,
     backchannel_logout_session_required: options.backchannelLogoutSessionRequired,
     grant_types: options.grantType,
+    require_pushed_authorization_requests: options.requirePushedAuthorizationRequests,
     scope: options.scope,
     application_type: options.applicationType,
     skip_consent: options.skipConsent,

@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Middleware } from 'koa'
 import compose from 'koa-compose'
 import type Provider from 'oidc-provider'
+import { PosternError } from '../errors.ts'
 import type { JobHandlers } from '../jobs/jobs.ts'
 import { createAuthorizeRoute } from '../oauth/authorize-route.ts'
 import { createDelivery } from '../oauth/backchannel/deliver.ts'
@@ -131,6 +132,11 @@ export async function addOAuth(
   router.post('/oauth2/par', async (ctx, next) => {
     await checkedForm(ctx)
     await library(ctx as never, next)
+  })
+  router.get('/oauth2/par', (ctx) => {
+    // RFC 9126 §2.3 wants this rather than a 404.
+    ctx.set('Allow', 'POST')
+    throw new PosternError('invalid_request', 'requests are pushed by POST', { status: 405 })
   })
   addOAuthRoutes(router, {
     db,

@@ -36,6 +36,7 @@ const configured = {
   redirect_uris: [],
   post_logout_redirect_uris: [],
   backchannel_logout_session_required: false,
+  require_pushed_authorization_requests: false,
   grant_types: ['client_credentials' as const],
   scope: 'urn:mas:admin',
   skip_consent: false,

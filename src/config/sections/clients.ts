@@ -102,6 +102,9 @@ export const clientSchema = z
       .meta({ type: 'list', write: 'a list such as [authorization_code, refresh_token]' })
       .default(['authorization_code', 'refresh_token'])
       .describe(`What the app may use, of ${GRANT_TYPES.map((type) => `\`${type}\``).join(', ')}.`),
+    require_pushed_authorization_requests: flag
+      .default(false)
+      .describe('Whether its authorization requests must be pushed first (RFC 9126).'),
     scope: text
       // RFC 6749 §3.3: scope tokens separated by single spaces.
       .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'is not a list of scopes')

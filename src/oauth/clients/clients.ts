@@ -22,6 +22,8 @@ export interface ClientMetadata {
   backchannel_logout_uri?: string
   /** that it needs `sid` for that; every logout token has one */
   backchannel_logout_session_required?: boolean
+  /** that its authorization requests are taken only when pushed (RFC 9126 §6) */
+  require_pushed_authorization_requests?: boolean
   /** public keys of a client that authenticates itself by `private_key_jwt` */
   jwks?: ClientKeys
   id_token_signed_response_alg?: 'RS256' | 'ES256'

@@ -51,6 +51,7 @@ export function toMetadata(client: Omit<ClientConfig, 'client_id' | 'client_secr
     ...(client.id_token_signed_response_alg !== undefined && {
       id_token_signed_response_alg: client.id_token_signed_response_alg,
     }),
+    ...(client.require_pushed_authorization_requests && { require_pushed_authorization_requests: true }),
     ...(client.jwks !== undefined && { jwks: client.jwks }),
     ...(client.scope !== undefined && { scope: client.scope }),
     ...(client.skip_consent && { skip_consent: true }),

@@ -53,6 +53,9 @@ export function readClientMetadata(
   const afterLogout = readRedirectUris(body, 'post_logout_redirect_uris', rules)
   if (afterLogout.length > 0) metadata.post_logout_redirect_uris = afterLogout
   Object.assign(metadata, readBackchannelLogout(body, rules))
+  if (readFlag(body, 'require_pushed_authorization_requests')) {
+    metadata.require_pushed_authorization_requests = true
+  }
   const algorithm = readChoice(body, 'id_token_signed_response_alg', SIGNING_ALGORITHMS)
   if (algorithm) metadata.id_token_signed_response_alg = algorithm
   if (metadata.token_endpoint_auth_method === 'private_key_jwt') metadata.jwks = readKeys(body)
@@ -118,13 +121,7 @@ function readRedirectUris(body: Body, name: string, rules: UriRules): string[] {
 /** Where the app is told of ended sessions: on the host of `client_uri`, as all its addresses. */
 function readBackchannelLogout(body: Body, rules: UriRules): Partial<ClientMetadata> {
   const uri = readPage(body, 'backchannel_logout_uri', rules)
-  const required = body.get('backchannel_logout_session_required') ?? false
-  if (typeof required !== 'boolean') {
-    throw new RegistrationError(
-      'invalid_client_metadata',
-      'backchannel_logout_session_required must be true or false',
-    )
-  }
+  const required = readFlag(body, 'backchannel_logout_session_required')
   if (uri === undefined) return {}
   const address = literalAddress(new URL(uri))
   if (address !== undefined && !rules.allowInsecureUris && !isPublicAddress(address)) {
@@ -161,6 +158,12 @@ function readChoice<T extends string>(body: Body, name: string, choices: readonl
   const choice = choices.find((known) => known === value)
   if (choice) return choice
   throw new RegistrationError('invalid_client_metadata', `${name} must be one of ${choices.join(', ')}`)
+}
+
+function readFlag(body: Body, name: string): boolean {
+  const value = body.get(name) ?? false
+  if (typeof value === 'boolean') return value
+  throw new RegistrationError('invalid_client_metadata', `${name} must be true or false`)
 }
 
 function readString(body: Body, name: string): string | undefined {
