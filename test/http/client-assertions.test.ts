@@ -347,16 +347,24 @@ describe('a pushed authorization request', () => {
     const { response } = await push()
     const { request_uri } = (await response.json()) as { request_uri: string }
     const url = `${postern.url}authorize?${new URLSearchParams({ client_id: 'signed', request_uri })}`
-    const consents = []
-    for (let n = 0; n < 6; n++) {
+    const resumed = []
+    for (let n = 0; n < 3; n++) {
       const agent = createAgent(postern.url)
-      consents.push({ agent, page: await signIn(agent, await agent.follow(await agent.get(url)), 'alice') })
+      const page = await signIn(agent, await agent.follow(await agent.get(url)), 'alice')
+      const { location = '' } = await agent.submit(page, { action: 'continue' })
+      resumed.push({ agent, location })
     }
-    const answers = await Promise.all(
-      consents.map(async ({ agent, page }) => agent.follow(await agent.submit(page, { action: 'continue' }))),
-    )
-    const codes = answers.map(({ location }) => location && new URL(location).searchParams.get('code'))
-    expect(codes.filter(Boolean)).toHaveLength(1)
+    // All that is left is the answer. The row is held until each has seen that the request was not used.
+    const holding = await postern.db.transaction()
+    await holding('oidc_records').where({ model: 'PushedAuthorizationRequest' }).forUpdate().select('model')
+    const answering = Promise.all(resumed.map(({ agent, location }) => agent.get(location)))
+    const blocked = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    await expect.poll(async () => (await postern.db.raw(blocked)).rows.length).toBe(3)
+    await holding.commit()
+    const answers = await answering
+    const replies = answers.map(({ location }) => new URL(location ?? '').searchParams)
+    expect(replies.filter((reply) => reply.has('code'))).toHaveLength(1)
+    expect(replies.filter((reply) => reply.get('error') === 'invalid_request_uri')).toHaveLength(2)
   })
 
   it('is the only way where a client says so', async () => {

@@ -28,7 +28,8 @@ type Body = ReadonlyMap<string, unknown>
 /**
  * Makes of a registration what will be registered, by RFC 7591 and the Matrix specification ("Client
  * registration"): unknown grant and response types and unknown names are dropped, what is known must be right,
- * and all URIs belong to the host of `client_uri`. Nothing is ever fetched from any of them.
+ * and all URIs belong to the host of `client_uri`. Nothing is ever fetched from any of them; `backchannel_logout_uri` is
+ * posted to, with the care of `createDelivery`.
  * @throws RegistrationError
  */
 export function readClientMetadata(
