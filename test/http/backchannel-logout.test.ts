@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fromUuid, toUuid } from '../../src/ids.ts'
 import { createAgent } from '../support/agent.ts'
 import { runCommand } from '../support/command.ts'
@@ -24,6 +24,9 @@ import { type RelyingParty, startRelyingParty, verifyLogoutToken } from '../supp
 
 const APP = `openid ${API} ${deviceScope('ABCDEFGHIJ')}`
 const WEBSITE = 'openid'
+
+// Sign-ins, and notices that are looked for once a second: many tests have several.
+vi.setConfig({ testTimeout: 60_000 })
 
 let postern: TestPostern
 let app: RelyingParty
@@ -262,7 +265,7 @@ describe('check 54: whom an app may make this service call', () => {
     const { port } = new URL(app.url)
     for (const host of ['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '169.254.169.254']) {
       const sid = await endedAt(`http://${host}:${port}/`)
-      await expect.poll(() => failures(sid, strict)).toEqual([{ reason: 'the address is not public' }])
+      await eventually(() => failures(sid, strict)).toEqual([{ reason: 'the address is not public' }])
     }
     expect(app.notices).toEqual([])
   })
@@ -315,6 +318,9 @@ describe('nobody is told', () => {
   })
 })
 
+/** Jobs are looked for each second, and a busy machine takes longer. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 15_000 })
+
 /** What is queued about a session. */
 async function jobs(sessionId: string) {
   const rows = await postern.db('pgboss.job').where({ name: 'client.logout' })
@@ -326,7 +332,7 @@ const retryNow = () =>
   postern.db.raw(`update pgboss.job set start_after = now() where name = 'client.logout' and state = 'retry'`)
 
 async function untilRetrying(sessionId: string): Promise<void> {
-  await expect.poll(async () => (await jobs(sessionId))[0]?.state).toBe('retry')
+  await eventually(async () => (await jobs(sessionId))[0]?.state).toBe('retry')
 }
 
 async function failures(sessionId: string, at = postern): Promise<Record<string, unknown>[]> {
@@ -352,7 +358,7 @@ describe('an app that does not take the notice', () => {
     const tokens = await Promise.all(notices.map(({ token }) => verifyLogoutToken(token, expected)))
     expect(new Set(tokens.map(({ jti }) => jti)).size).toBe(3)
     for (const token of tokens) expect(token).toMatchObject({ sub: who.userId, sid: who.sid })
-    await expect.poll(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
+    await eventually(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
     expect(await failures(who.sid)).toEqual([])
   })
 
@@ -364,7 +370,7 @@ describe('an app that does not take the notice', () => {
       const who = await signedIn()
       app.answer(answer)
       await revoke(who)
-      await expect.poll(() => failures(who.sid)).toEqual([{ reason }])
+      await eventually(() => failures(who.sid)).toEqual([{ reason }])
       expect((await jobs(who.sid))[0]).toMatchObject({ state: 'completed', retry_count: 0 })
     }
     expect(app.notices.map(({ path }) => path)).toEqual(['/backchannel?of=app', '/backchannel?of=app'])
@@ -383,7 +389,7 @@ describe('an app that does not take the notice', () => {
     expect(await failures(who.sid)).toEqual([])
     postern.clock.advance(120)
     await retryNow()
-    await expect.poll(() => failures(who.sid)).toEqual([{ reason: 'answered 500' }])
+    await eventually(() => failures(who.sid)).toEqual([{ reason: 'answered 500' }])
     expect((await jobs(who.sid))[0]?.state).toBe('completed')
   })
 
@@ -398,7 +404,7 @@ describe('an app that does not take the notice', () => {
     await revoke(other)
     await theNotice(other)
     await postern.app.accounts.lock(other.userId, { actor: 'operator' })
-    await expect.poll(() => postern.homeserver.user(other.name)?.locked).toBe(true)
+    await eventually(() => postern.homeserver.user(other.name)?.locked).toBe(true)
     // One at a time: the second of the slow app waits for the first, nobody else does.
     expect(slow.notices).toHaveLength(1)
     await slow.stop()

@@ -359,7 +359,8 @@ describe('a pushed authorization request', () => {
     await holding('oidc_records').where({ model: 'PushedAuthorizationRequest' }).forUpdate().select('model')
     const answering = Promise.all(resumed.map(({ agent, location }) => agent.get(location)))
     const blocked = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-    await expect.poll(async () => (await postern.db.raw(blocked)).rows.length).toBe(3)
+    const waiting = async () => (await postern.db.raw(blocked)).rows.length
+    await expect.poll(waiting, { timeout: 15_000 }).toBe(3)
     await holding.commit()
     const answers = await answering
     const replies = answers.map(({ location }) => new URL(location ?? '').searchParams)
