@@ -19,7 +19,10 @@ interface Options {
   jwksFile?: string
   redirectUri?: string[]
   postLogoutRedirectUri?: string[]
+  backchannelLogoutUri?: string
+  backchannelLogoutSessionRequired?: boolean
   grantType?: string[]
+  requirePushedAuthorizationRequests?: boolean
   scope?: string
   applicationType?: string
   skipConsent?: boolean
@@ -45,6 +48,9 @@ export function addClientAdd(parent: Command, { terminal, config }: Context): vo
     .option('--client-uri <uri>', 'the page of the app')
     .option('--logo-uri <uri>', 'the picture of the app')
     .option('--jwks-file <file>', 'its public keys as a JWK Set, for private_key_jwt')
+    .option('--backchannel-logout-uri <uri>', 'where it is told that a session of its has ended')
+    .option('--backchannel-logout-session-required', 'it needs sid for that')
+    .option('--require-pushed-authorization-requests', 'its authorization requests must be pushed first')
     .option('--skip-consent', 'people are not asked for consent')
     .option('--may-introspect', "it may introspect everyone's tokens")
     .option('--client-id <id>', 'an ID of your choice instead of a made one')
@@ -95,7 +101,10 @@ function parseClient(options: Options, jwks: string | undefined): ClientConfig {
     auth_method: options.authMethod,
     redirect_uris: options.redirectUri,
     post_logout_redirect_uris: options.postLogoutRedirectUri,
+    backchannel_logout_uri: options.backchannelLogoutUri,
+    backchannel_logout_session_required: options.backchannelLogoutSessionRequired,
     grant_types: options.grantType,
+    require_pushed_authorization_requests: options.requirePushedAuthorizationRequests,
     scope: options.scope,
     application_type: options.applicationType,
     skip_consent: options.skipConsent,

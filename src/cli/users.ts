@@ -57,7 +57,11 @@ function createUsers(config: Config, db: Knex, jobs: ReturnType<typeof createJob
   const gate = { sessionLimit: () => undefined }
   const deps = { config, db, homeserver, jobs, clock, log: commandLog(), gate }
   const { sessions, startCompatSession } = createSessionServices(deps)
-  const browserSessions = createBrowserSessions({ db, clock })
+  const browserSessions = createBrowserSessions({
+    db,
+    clock,
+    endWebsites: sessions.endWebsitesOfBrowserWithin,
+  })
   const { add } = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: server_name })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
   return { accounts, add, startCompatSession, clock }

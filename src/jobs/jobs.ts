@@ -3,7 +3,7 @@ import { type ConstructorOptions, fromKnex, type JobWithMetadata, PgBoss } from 
 import type { Logger } from 'pino'
 import { PosternError } from '../errors.ts'
 import { createOrderedUuids } from '../ids.ts'
-import { type JobData, type JobName, jobNames, queueOptions, schedules } from './queues.ts'
+import { type JobData, type JobName, jobNames, queueOptions, schedules, workOptions } from './queues.ts'
 import { withPrepareLock } from './store.ts'
 
 export type JobHandlers = { [Name in JobName]?: (data: JobData[Name]) => Promise<void> }
@@ -14,14 +14,15 @@ export interface Jobs {
   prepare(): Promise<void>
   /**
    * Queues a job in the caller's transaction: it exists if, and only if, the transaction commits. Returns its ID.
-   * Jobs of one kind and one `userId` run one after another, oldest first; one that failed runs again later, so
-   * handlers go by the present state, not by the order. `startAfterSeconds` holds a job back.
+   * Jobs of one kind and one `userId` (or `clientId`, where they are an app's) run one after another, oldest first; one
+   * that failed runs again later, so handlers go by the present state, not by the order. `startAfterSeconds` holds a
+   * job back.
    */
   enqueue<Name extends JobName>(
     db: Knex,
     name: Name,
     data: JobData[Name],
-    options?: { userId?: string; startAfterSeconds?: number },
+    options?: { userId?: string; clientId?: string; startAfterSeconds?: number },
   ): Promise<string>
   /** Removes a job that is no longer needed. */
   remove(name: JobName, id: string): Promise<void>
@@ -38,8 +39,8 @@ export async function prepareJobs({ knex }: { knex: Knex }, log: Logger): Promis
     await boss.start()
     try {
       for (const name of jobNames) {
-        await boss.createQueue(name, queueOptions)
-        await boss.updateQueue(name, queueOptions)
+        await boss.createQueue(name, queueOptions(name))
+        await boss.updateQueue(name, queueOptions(name))
       }
     } finally {
       await boss.stop({ graceful: false })
@@ -68,11 +69,12 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
   return {
     prepare: () => prepareJobs(database, log),
 
-    async enqueue(db, name, data, { userId, startAfterSeconds } = {}) {
+    async enqueue(db, name, data, { userId, clientId, startAfterSeconds } = {}) {
+      const group = userId ?? clientId
       const id = await (await sender()).send(name, data, {
         id: nextId(),
         db: fromKnex(db),
-        ...(userId && { group: { id: userId } }),
+        ...(group && { group: { id: group } }),
         ...(startAfterSeconds && { startAfter: startAfterSeconds }),
       })
       if (!id) throw new Error(`The queue took no job '${name}'`)
@@ -90,7 +92,8 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
       for (const name of jobNames) {
         const handler = handlers[name]
         if (!handler) continue
-        await worker.work<JobData[typeof name], void, typeof workOptions>(name, workOptions, (jobs) =>
+        const options = { ...workOptions(name), ...batchOptions }
+        await worker.work<JobData[typeof name], void, typeof options>(name, options, (jobs) =>
           runBatch(jobs, handler as (data: object) => Promise<void>, log),
         )
         const cron = schedules[name]
@@ -106,14 +109,8 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
   }
 }
 
-/** Jobs are fetched in batches, oldest first, so that a full queue is emptied without a pause. */
-const workOptions = {
-  batchSize: 10,
-  burstWhenBatchFull: true,
-  pollingIntervalSeconds: 1,
-  perJobResults: true,
-  includeMetadata: true,
-} as const
+/** What `runBatch` needs. */
+const batchOptions = { perJobResults: true, includeMetadata: true } as const
 
 /** Runs a batch: the jobs of one user in the order in which they were queued, those of different users together. */
 async function runBatch(

@@ -11,6 +11,8 @@ interface LibraryIdToken {
 
 export interface IdTokenRequest {
   user: User
+  /** The session that the exchange makes. */
+  sessionId: string
   accessToken: string
   nonce: string | undefined
   /** seconds since the epoch */
@@ -32,6 +34,8 @@ export async function issueIdToken(
   token.set('auth_time', request.authTime)
   // The library hashes it as OpenID Connect Core §3.1.3.6 says.
   token.set('at_hash', request.accessToken)
+  // The session at this app, by which a logout token names it (Back-Channel Logout 1.0 §2.1).
+  token.set('sid', request.sessionId)
   if (request.nonce !== undefined) token.set('nonce', request.nonce)
   return token.issue({ use: 'idtoken' })
 }

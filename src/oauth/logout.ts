@@ -43,7 +43,8 @@ function audienceOf(idToken: string): string {
 
 /**
  * RP-Initiated Logout 1.0. It signs this browser out, not the app: an app ends its own session by revoking its
- * token. Nobody is signed out without pressing a button here, so that no other site can do it to people.
+ * token. Websites that asked to be told are signed out with the browser (`endWebsitesOfBrowserWithin`). Nobody is
+ * signed out without pressing a button here, so that no other site can do it to people.
  */
 export function addLogoutRoutes(router: Router, deps: LogoutDeps): void {
   const { db, provider, pages, browser, serverName, basePath } = deps

@@ -23,6 +23,9 @@ export function ownMetadata(
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     userinfo_endpoint: address.url('oauth2/userinfo'),
     end_session_endpoint: address.url('oauth2/logout'),
+    // OpenID Connect Back-Channel Logout 1.0 §2.1: each id_token has a `sid`.
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
     device_authorization_endpoint: address.url('oauth2/device'),
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     account_management_uri: address.url('account'),

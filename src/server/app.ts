@@ -26,7 +26,7 @@ export async function createApp(deps: AppDeps) {
   const { db, address, pages, introspect, sessions, metrics, passwords } = services
 
   const router = new Router()
-  const library = await addOAuth(router, deps, services)
+  const { library, jobHandlers } = await addOAuth(router, deps, services)
   addPageRoutes(router, deps, services)
   addCompatRoutes(router, {
     ...services,
@@ -82,6 +82,7 @@ export async function createApp(deps: AppDeps) {
     handler,
     activity,
     cleanUp,
+    jobHandlers,
     addUser,
     firstAdmin,
     accounts,

@@ -2,7 +2,12 @@ import type Router from '@koa/router'
 import type { Middleware } from 'koa'
 import compose from 'koa-compose'
 import type Provider from 'oidc-provider'
+import { PosternError } from '../errors.ts'
+import type { JobHandlers } from '../jobs/jobs.ts'
 import { createAuthorizeRoute } from '../oauth/authorize-route.ts'
+import { createDelivery } from '../oauth/backchannel/deliver.ts'
+import { createLogoutNotices } from '../oauth/backchannel/logout-notices.ts'
+import { issueLogoutToken } from '../oauth/backchannel/logout-token.ts'
 import { addDeviceAuthorizationRoute, DEVICE_GRANT } from '../oauth/device/authorization-route.ts'
 import { createAuthorizationCodeGrant } from '../oauth/grants/authorization-code.ts'
 import { createClientCredentialsGrant } from '../oauth/grants/client-credentials.ts'
@@ -38,7 +43,7 @@ function registerGrants(provider: Provider, { config, clock }: AppDeps, services
     refresh,
     findScope: (token) => findScopeOfToken(db, hashSecret(token)),
   })
-  const grantToUser = createUserGrant({ db, startSession, tokens, facts })
+  const grantToUser = createUserGrant({ db, clock, startSession, tokens, facts })
   const codeGrant = createAuthorizationCodeGrant({ db, clock, sessions, facts, grantToUser })
   const clientGrant = createClientCredentialsGrant({ db, startSession, tokens, facts, gate: services.gate })
   provider.registerGrantType('authorization_code', answerTemporary(codeGrant), [
@@ -99,10 +104,14 @@ async function createLibrary(deps: AppDeps, services: Services): Promise<Provide
 
 /**
  * The OAuth and OpenID Connect part of the composition root: adds its routes, and returns the library itself, which
- * answers what no route does.
+ * answers what no route does, and its jobs.
  */
-export async function addOAuth(router: Router, deps: AppDeps, services: Services): Promise<Middleware> {
-  const { config, clock } = deps
+export async function addOAuth(
+  router: Router,
+  deps: AppDeps,
+  services: Services,
+): Promise<{ library: Middleware; jobHandlers: JobHandlers }> {
+  const { config, clock, log } = deps
   const { db, address, serverName, sessions, introspect, limits, facts, pages, browser, signIn } = services
   const { issuer, basePath } = address
   const provider = await createLibrary(deps, services)
@@ -134,6 +143,11 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
       if (ctx.status === 200) Object.assign(ctx.body as object, pageMetadata(services.views))
     },
   )
+  router.get('/oauth2/par', (ctx) => {
+    // RFC 9126 §2.3 wants this rather than a 404.
+    ctx.set('Allow', 'POST')
+    throw new PosternError('invalid_request', 'requests are pushed by POST', { status: 405 })
+  })
   addOAuthRoutes(router, {
     db,
     sessions,
@@ -170,5 +184,13 @@ export async function addOAuth(router: Router, deps: AppDeps, services: Services
     basePath,
   })
   addLogoutRoutes(router, { db, provider, pages, browser, serverName, basePath })
-  return library
+  const sendLogoutNotice = createLogoutNotices({
+    db,
+    clock,
+    log,
+    deliver: createDelivery(),
+    issueToken: (session) => issueLogoutToken(provider, session),
+    allowInsecureUris: config.client_registration.allow_insecure_uris,
+  })
+  return { library, jobHandlers: { 'client.logout': sendLogoutNotice } }
 }

@@ -117,6 +117,7 @@ export async function startServer(
     const handlers = {
       ...homeserverJobHandlers({ knex: database.knex, homeserver, clock, log }),
       'devices.unclaimed': () => deleteUnclaimedDevices({ knex: database.knex, jobs, clock }),
+      ...app.jobHandlers,
       cleanup: app.cleanUp,
     }
     await jobs.work(tracing ? traceJobs(handlers, tracing) : handlers)

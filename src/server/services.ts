@@ -92,7 +92,11 @@ export function createServices(deps: AppDeps) {
   const limits = createLimits({ db, clock, config: config.limits })
   const plainPasswords = createPasswords({ db, config: config.passwords })
   const passwords = tracing ? tracePasswords(plainPasswords, tracing) : plainPasswords
-  const browserSessions = createBrowserSessions({ db, clock })
+  const browserSessions = createBrowserSessions({
+    db,
+    clock,
+    endWebsites: sessions.endWebsitesOfBrowserWithin,
+  })
   const browser = createBrowser({ browserSessions, address })
   const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })
   const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })

@@ -7,6 +7,7 @@ import type { Homeserver } from '../homeserver/client.ts'
 import { deleteQueuedDevices, queueDeviceDeletion } from '../homeserver/device-sync.ts'
 import { provisionUser } from '../homeserver/provisioning.ts'
 import type { Jobs } from '../jobs/jobs.ts'
+import { queueLogoutNotice } from '../oauth/backchannel/logout-notices.ts'
 import type { PolicyGate } from '../policy/gate.ts'
 import { createSessionLimit } from '../sessions/session-limit.ts'
 import { createSessions } from '../sessions/sessions.ts'
@@ -29,6 +30,7 @@ export function createSessionServices(deps: {
     db,
     clock,
     queueDeviceDeletion: (trx, device) => queueDeviceDeletion(jobs, trx, device),
+    queueLogoutNotice: (trx, session) => queueLogoutNotice(jobs, trx, session),
     deleteQueuedDevices: (deletions) => deleteQueuedDevices({ ...homeserverDeps, jobs }, deletions),
   })
   const sessionLimit = createSessionLimit({ db, clock, gate, sessions })

@@ -2,7 +2,13 @@ import type { Knex } from 'knex'
 import { type AuditActor, recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import type { QueuedDeletion } from '../homeserver/device-sync.ts'
-import { findLiveByDevice, listLiveSessions, markEnded, type Session } from './store.ts'
+import {
+  findLiveByDevice,
+  listLiveSessions,
+  listWebsiteSessionsOfBrowser,
+  markEnded,
+  type Session,
+} from './store.ts'
 
 /** Who ends or starts a session, for the audit table. */
 export interface SessionActor {
@@ -34,15 +40,19 @@ export interface SessionsDeps {
   db: Knex
   clock: Clock
   queueDeviceDeletion: (trx: Knex, device: { userId: string; deviceId: string }) => Promise<QueuedDeletion>
+  /** Queues the notice to the session's app, where that wants one (OpenID Connect Back-Channel Logout). */
+  queueLogoutNotice: (trx: Knex, session: Session) => Promise<void>
   /** Deletes queued devices at the homeserver at once; what fails is left to the queue. Never throws. */
   deleteQueuedDevices: (deletions: readonly QueuedDeletion[]) => Promise<void>
 }
 
 /** Ending sessions, written once for every kind and every door (invariant 2). */
-export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDevices }: SessionsDeps) {
+export function createSessions(deps: SessionsDeps) {
+  const { db, clock, queueDeviceDeletion, queueLogoutNotice, deleteQueuedDevices } = deps
+
   /**
-   * Ends a session in the caller's transaction and queues its device's deletion in the same one; undefined when
-   * it has ended already. The caller settles the result after the commit.
+   * Ends a session in the caller's transaction and queues its device's deletion and its app's notice in the same one;
+   * undefined when it has ended already. The caller settles the result after the commit.
    */
   async function endWithin(
     trx: Knex,
@@ -63,6 +73,7 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
       clientId: session.clientId ?? undefined,
       details: { reason, kind: session.kind, device_id: session.deviceId },
     })
+    await queueLogoutNotice(trx, session)
     // The next session of the same device keeps the device.
     const { userId, deviceId } = session
     if (reason === 'replaced' || !userId || !deviceId) return { session, deletion: undefined }
@@ -112,7 +123,21 @@ export function createSessions({ db, clock, queueDeviceDeletion, deleteQueuedDev
     return ended
   }
 
-  return { end, endWithin, endDeviceWithin, endAllWithin, settle }
+  /**
+   * A browser signs out, in the caller's transaction: the websites that it was signed in to through this service and
+   * that asked to be told are signed out too, which is what they registered for. Sessions with a device are Matrix
+   * apps: those go on without the browser, and ending one could cost people their message keys.
+   */
+  async function endWebsitesOfBrowserWithin(
+    trx: Knex,
+    browser: { id: string; userId: string },
+    by: SessionActor,
+  ): Promise<void> {
+    for (const id of await listWebsiteSessionsOfBrowser(trx, browser))
+      await endWithin(trx, id, 'signed_out', by)
+  }
+
+  return { end, endWithin, endDeviceWithin, endAllWithin, endWebsitesOfBrowserWithin, settle }
 }
 
 export type Sessions = ReturnType<typeof createSessions>

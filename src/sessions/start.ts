@@ -13,6 +13,8 @@ import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './st
 
 /** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
 export interface SessionStart {
+  /** Its ID, where that was chosen before (an id_token that was signed names it). */
+  id?: string
   kind: SessionKind
   user: User | undefined
   clientId: string | null
@@ -145,8 +147,8 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     const limited = newcomer(start)
     if (limited) await sessionLimit.assertRoom(limited)
     if (user && !user.provisionedAt) await provisionUser(user)
+    const id = start.id ?? newId(clock.now())
     if (!user || !deviceId) {
-      const id = newId(clock.now())
       const ended = await db.transaction(async (trx) => {
         await start.consume(trx, id)
         // Without a device there is no other lock that keeps two at once from being one too many.
@@ -157,7 +159,6 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       return id
     }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const id = newId(clock.now())
       // Outside any transaction: a slow homeserver must not hold database connections.
       const epoch = await announceDevice(db, { userId: user.id, deviceId, at: clock.now() })
       await upsertDevice(user.localpart, deviceId, start.deviceName)

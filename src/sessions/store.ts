@@ -199,6 +199,26 @@ export async function listLiveSessions(db: Knex, userId: string): Promise<Sessio
   return rows.map(toSession)
 }
 
+/**
+ * The live sessions without a device that were started through a browser session, of clients that asked to be told
+ * of their end (`backchannel_logout_uri`).
+ */
+export async function listWebsiteSessionsOfBrowser(
+  db: Knex,
+  browser: { id: string; userId: string },
+): Promise<string[]> {
+  const rows: { id: string }[] = await db('sessions')
+    .join('clients', 'clients.client_id', 'sessions.client_id')
+    // The user's ID leads to the index; the browser session's has none.
+    .where({ user_id: toUuid(browser.userId), browser_session_id: toUuid(browser.id), device_id: null })
+    .where('sessions.kind', 'oauth')
+    .whereNull('ended_at')
+    .whereRaw("clients.metadata ->> 'backchannel_logout_uri' is not null")
+    .orderBy('sessions.id')
+    .select('sessions.id')
+  return rows.map((row) => fromUuid(row.id))
+}
+
 /** The next live sessions past their absolute or idle limit, at most `limit` of them. */
 export async function listOverdueSessions(
   db: Knex,

@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import type { Pages } from '../server/pages.ts'
 import type { Browser } from './browser.ts'
 
-/** Signing this browser out. Apps stay signed in: they have sessions of their own. */
+/** Signing this browser out. Matrix apps stay signed in: they have sessions of their own. */
 export function addSignOutRoutes(
   router: Router,
   {

@@ -124,8 +124,9 @@ export function createAccounts({ db, clock, passwords, jobs, sessions, browserSe
       await setPasswordHash(trx, userId, hash, at)
       await recordAudit(trx, at, { event: 'password.set', ...by, userId, details: { endSessions } })
       if (!endSessions) return []
+      const ended = await sessions.endAllWithin(trx, userId, 'password_changed', by)
       await browserSessions.endOthers(trx, userId, undefined, by)
-      return sessions.endAllWithin(trx, userId, 'password_changed', by)
+      return ended
     })
     await sessions.settle(ended)
   }

@@ -83,8 +83,10 @@ export function createChangePassword(deps: ChangePasswordDeps) {
     change: PasswordChange,
     by: { actor: 'user'; actorUserId: string; ip: string },
   ): Promise<Ended[]> {
+    // Before the browsers, which would end some of them for another reason.
+    const ended = await sessions.endAllWithin(trx, change.user.id, 'password_changed', by)
     await browserSessions.endOthers(trx, change.user.id, change.browserSessionId, by)
-    return sessions.endAllWithin(trx, change.user.id, 'password_changed', by)
+    return ended
   }
 }
 

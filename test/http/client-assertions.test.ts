@@ -8,6 +8,7 @@ import {
   introspect,
   post,
   REDIRECT_URI,
+  registerClient,
   signIn,
 } from '../support/oauth.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -42,19 +43,24 @@ beforeAll(async () => {
 })
 afterAll(() => postern.close())
 
+/** Answers as JWTs (JARM), which are off: nobody asked for them, and PKCE, `iss` and `state` do what they would. */
+const JWT_MODES = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt']
+
 let count = 0
 interface Claims {
   iss?: string
   sub?: string
   aud?: string | string[]
   exp?: number | undefined
+  nbf?: number
+  iat?: number
   jti?: string | undefined
 }
 
-async function assertion(claims: Claims = {}, by = key, clientId = 'signed'): Promise<string> {
+async function assertion(claims: Claims = {}, by = key, clientId = 'signed', kid = 'one'): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   const all = { iss: clientId, sub: clientId, aud: postern.url, exp: now + 60, jti: `${count++}`, ...claims }
-  return new SignJWT(all as never).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(by)
+  return new SignJWT(all as never).setProtectedHeader({ alg: 'ES256', kid }).sign(by)
 }
 
 const proof = (token: string) => ({
@@ -99,6 +105,9 @@ describe('check 34: a client that signs', () => {
       'without an end': await assertion({ exp: undefined }),
       'without jti': await assertion({ jti: undefined }),
       'another issuer': await assertion({ iss: 'other' }),
+      'good for longer than a day': await assertion({ exp: now + 2 * 86_400 }),
+      'good for ever': await assertion({ exp: 1e15 }),
+      'not good yet': await assertion({ nbf: now + 120 }),
       'no signature': none,
       'the public key as a shared secret': hmac,
     }
@@ -115,6 +124,57 @@ describe('check 34: a client that signs', () => {
       client_id: 'signed',
     })
     expect(bare.status).toBe(401)
+  })
+
+  it('is let in though its clock is some seconds ahead or behind', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    for (const claims of [
+      { iat: now + 10, nbf: now + 10 },
+      { iat: now - 70, exp: now - 10 },
+    ]) {
+      expect((await ask(await assertion(claims))).status, JSON.stringify(claims)).toBe(200)
+    }
+  })
+
+  it('is not let in by an assertion that another replica has seen', async () => {
+    const beside = await startPostern({
+      beside: postern,
+      config: { http: { public_url: postern.url }, clients: postern.config.clients },
+    })
+    try {
+      const token = await assertion()
+      const { host } = beside.config.http.listeners[0] as { host: string }
+      const { port } = beside.config.http.listeners[0] as { port: number }
+      const there = await post(`http://${host}:${port}/oauth2/token`, {
+        grant_type: 'client_credentials',
+        ...proof(token),
+      })
+      expect(there.status).toBe(200)
+      expect((await ask(token)).status).toBe(401)
+    } finally {
+      await beside.close()
+    }
+  })
+
+  it('changes its keys: both are good while both are named, then the new one alone', async () => {
+    const next = await generateKeyPair('ES256')
+    const published = { ...(await exportJWK(next.publicKey)), kid: 'two', alg: 'ES256', use: 'sig' }
+    const set = (keys: object[]) =>
+      postern.db.raw(
+        `update clients set metadata = jsonb_set(metadata, '{jwks}', ?) where client_id = 'signed'`,
+        [JSON.stringify({ keys })],
+      )
+    const byNext = (kid: string) => assertion({}, next.privateKey, 'signed', kid)
+    expect((await ask(await byNext('two'))).status).toBe(401)
+    await set([...jwks.keys, published])
+    expect((await ask(await byNext('two'))).status).toBe(200)
+    expect((await ask(await assertion())).status).toBe(200)
+    // The name says which key, and does not make one right.
+    expect((await ask(await byNext('one'))).status).toBe(401)
+    await set([published])
+    expect((await ask(await assertion())).status).toBe(401)
+    expect((await ask(await byNext('two'))).status).toBe(200)
+    await set(jwks.keys)
   })
 
   it('of twenty twins of one assertion, lets one in', async () => {
@@ -244,6 +304,85 @@ describe('a pushed authorization request', () => {
     expect((await createAgent(postern.url).get(`${postern.url}authorize?${query}`)).status).toBe(400)
   })
 
+  it('is let in by an assertion for the endpoint itself, its issuer or the token endpoint', async () => {
+    for (const aud of [`${postern.url}oauth2/par`, postern.url, `${postern.url}oauth2/token`]) {
+      const { response } = await push(proof(await assertion({ aud })))
+      expect(response.status, aud).toBe(201)
+    }
+    const { response } = await push(proof(await assertion({ aud: `${postern.url}authorize` })))
+    expect(response.status).toBe(401)
+  })
+
+  it('is not pushed by another method, nor with a request_uri, a request or another client_id in it', async () => {
+    const got = await fetch(`${postern.url}oauth2/par`)
+    expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST'])
+    const { response: first } = await push()
+    const { request_uri } = (await first.json()) as { request_uri: string }
+    for (const more of [
+      { request_uri },
+      { request_uri: 'https://elsewhere.example/' },
+      { request: 'e30.e30.' },
+      { client_id: 'another' },
+    ]) {
+      const { response } = await push(more)
+      expect(response.status, JSON.stringify(more)).toBe(400)
+    }
+  })
+
+  it('is over after a minute', async () => {
+    const { response } = await push()
+    const { request_uri } = (await response.json()) as { request_uri: string }
+    const row = postern.db('oidc_records').where({ model: 'PushedAuthorizationRequest' })
+    // The library reads its own clock: what it stored is made older.
+    await row.update({
+      payload: postern.db.raw(`jsonb_set(payload, '{exp}', to_jsonb((payload ->> 'exp')::int - 61))`),
+    })
+    const query = new URLSearchParams({ client_id: 'signed', request_uri })
+    const answer = await createAgent(postern.url).get(`${postern.url}authorize?${query}`)
+    expect(answer.status).toBe(400)
+    expect(answer.location).toBeUndefined()
+  })
+
+  it('gives one code, however many browsers came by it at once', async () => {
+    const { response } = await push()
+    const { request_uri } = (await response.json()) as { request_uri: string }
+    const url = `${postern.url}authorize?${new URLSearchParams({ client_id: 'signed', request_uri })}`
+    const resumed = []
+    for (let n = 0; n < 3; n++) {
+      const agent = createAgent(postern.url)
+      const page = await signIn(agent, await agent.follow(await agent.get(url)), 'alice')
+      const { location = '' } = await agent.submit(page, { action: 'continue' })
+      resumed.push({ agent, location })
+    }
+    // All that is left is the answer. The row is held until each has seen that the request was not used.
+    const holding = await postern.db.transaction()
+    await holding('oidc_records').where({ model: 'PushedAuthorizationRequest' }).forUpdate().select('model')
+    const answering = Promise.all(resumed.map(({ agent, location }) => agent.get(location)))
+    const blocked = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    const waiting = async () => (await postern.db.raw(blocked)).rows.length
+    await expect.poll(waiting, { timeout: 15_000 }).toBe(3)
+    await holding.commit()
+    const answers = await answering
+    const replies = answers.map(({ location }) => new URL(location ?? '').searchParams)
+    expect(replies.filter((reply) => reply.has('code'))).toHaveLength(1)
+    expect(replies.filter((reply) => reply.get('error') === 'invalid_request_uri')).toHaveLength(2)
+  })
+
+  it('is the only way where a client says so', async () => {
+    const register = { client_uri: 'https://app.example/', redirect_uris: [REDIRECT_URI] }
+    const strict = await registerClient(postern, { ...register, require_pushed_authorization_requests: true })
+    const { url, params } = authorizationRequest(postern, strict)
+    const refused = await createAgent(postern.url).get(url)
+    expect(refused.body).toContain('Pushed Authorization Request must be used')
+    const pushed = await post(`${postern.url}oauth2/par`, params)
+    expect(pushed.status).toBe(201)
+    const { request_uri } = (await pushed.json()) as { request_uri: string }
+    const query = new URLSearchParams({ client_id: strict, request_uri })
+    const agent = createAgent(postern.url)
+    const page = await agent.follow(await agent.get(`${postern.url}authorize?${query}`))
+    expect(page.body).toContain('name="password"')
+  })
+
   it('is told of in the metadata, and response modes with JWTs are not', async () => {
     const metadata = (await (await fetch(`${postern.url}.well-known/openid-configuration`)).json()) as Record<
       string,
@@ -254,10 +393,17 @@ describe('a pushed authorization request', () => {
       token_endpoint_auth_methods_supported: expect.arrayContaining(['private_key_jwt']),
       response_modes_supported: ['form_post', 'fragment', 'query'],
     })
-    for (const response_mode of ['jwt', 'query.jwt', 'form_post.jwt']) {
+    const names = Object.keys(metadata)
+    expect(names.filter((name) => name.startsWith('authorization_') && !name.endsWith('endpoint'))).toEqual([
+      'authorization_response_iss_parameter_supported',
+    ])
+    for (const response_mode of [...JWT_MODES, 'web_message']) {
+      const { response } = await push({ response_mode })
+      expect(response.status, response_mode).toBe(400)
       const { url } = authorizationRequest(postern, 'signed', { response_mode })
       const answer = await createAgent(postern.url).get(url)
-      expect(answer.location ?? answer.body).toMatch(/unsupported_response_mode|unsupported/)
+      expect(answer.location ?? answer.body, response_mode).toMatch(/unsupported.response.mode/)
+      expect(answer.location ?? '', response_mode).not.toMatch(/[?&#]response=/)
     }
   })
 })

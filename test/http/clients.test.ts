@@ -35,6 +35,8 @@ const configured = {
   client_secret: 'a long secret of the operator',
   redirect_uris: [],
   post_logout_redirect_uris: [],
+  backchannel_logout_session_required: false,
+  require_pushed_authorization_requests: false,
   grant_types: ['client_credentials' as const],
   scope: 'urn:mas:admin',
   skip_consent: false,

@@ -326,6 +326,8 @@ describe('clients', () => {
       {
         ...good,
         post_logout_redirect_uris: [],
+        backchannel_logout_session_required: false,
+        require_pushed_authorization_requests: false,
         grant_types: ['authorization_code', 'refresh_token'],
         skip_consent: false,
         may_introspect: false,

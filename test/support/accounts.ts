@@ -38,7 +38,6 @@ export function createAccountsWorld(
   const jobs = createJobs({ database: { knex: db }, log: pino({ level: 'silent' }) })
   const passwords = createPasswords({ db, config: passwordsSection.parse(passwordSettings) })
   const limits = createLimits({ db, clock, config: limitsSection.parse(limitSettings) })
-  const browserSessions = createBrowserSessions({ db, clock })
   const sessions = createSessions({
     db,
     clock,
@@ -46,7 +45,13 @@ export function createAccountsWorld(
       ...device,
       jobId: await jobs.enqueue(trx, 'device.delete', device, { userId: device.userId }),
     }),
+    queueLogoutNotice: async () => undefined,
     deleteQueuedDevices: async () => undefined,
+  })
+  const browserSessions = createBrowserSessions({
+    db,
+    clock,
+    endWebsites: sessions.endWebsitesOfBrowserWithin,
   })
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: SERVER_NAME })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })

@@ -82,7 +82,7 @@ export const securityChecks: Record<number, { request: string; expect: string; l
   51: { request: 'forged Host and forwarded headers', expect: 'change nothing' },
   52: { request: 'X-Forwarded-For from an untrusted peer', expect: 'ignored' },
   53: { request: 'client names with markup, overrides, 10 KB', expect: 'capped, escaped' },
-  54: { request: 'jwks_uri and logos at inner addresses', expect: 'never fetched' },
+  54: { request: 'jwks_uri, logos and logout addresses at inner addresses', expect: 'never fetched' },
   55: { request: 'bad redirect URIs at registration', expect: 'invalid_redirect_uri' },
   56: { request: 'prototype keys, deep and long JSON', expect: '400 at once' },
   57: { request: 'thousands of identical registrations', expect: 'one client; unused ones go' },

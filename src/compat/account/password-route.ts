@@ -42,9 +42,11 @@ export function addPasswordRoute(router: Router, deps: AccountApiDeps): void {
       const details = { endOtherSessions, session: sessionId }
       await recordAudit(trx, at, { event: 'password.changed', ...by, userId: user.id, details })
       if (!endOtherSessions) return []
-      await browserSessions.endOthers(trx, user.id, undefined, by)
       // The app that asks stays signed in, as the specification wants.
-      return sessions.endAllWithin(trx, user.id, 'password_changed', by, ({ id }) => id === sessionId)
+      const keep = ({ id }: { id: string }) => id === sessionId
+      const ended = await sessions.endAllWithin(trx, user.id, 'password_changed', by, keep)
+      await browserSessions.endOthers(trx, user.id, undefined, by)
+      return ended
     })
     if (!ended) return
     await sessions.settle(ended)

@@ -31,6 +31,22 @@ const redirectUris = z
   .meta({ type: 'list of addresses', write: 'a list such as [https://app.example.org/callback]' })
   .default([])
 
+/** An address that this service calls itself: without fragment (Back-Channel Logout 1.0 §2.2). */
+const logoutUri = z
+  .string()
+  .superRefine((value, ctx) => {
+    const protocol = URL.parse(value)?.protocol ?? ''
+    if (!/^https?:$/.test(protocol))
+      ctx.addIssue({ code: 'custom', message: 'is not an http or https address' })
+    else if (value.includes('#')) ctx.addIssue({ code: 'custom', message: 'has a fragment ("#")' })
+  })
+  .meta({ type: 'address', write: 'an address such as https://app.example.org/backchannel-logout' })
+
+function isPlainAndElsewhere(uri: string | undefined): boolean {
+  const { protocol, hostname } = URL.parse(uri ?? '') ?? {}
+  return protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname ?? '')
+}
+
 /** A JWK Set, as YAML or, from a file, as JSON. */
 const publicKeys = z
   .unknown()
@@ -72,12 +88,23 @@ export const clientSchema = z
       .describe('How the app proves who it is; `none` for apps that cannot keep a secret.'),
     redirect_uris: redirectUris.describe('Where people may be sent back to, compared letter by letter.'),
     post_logout_redirect_uris: redirectUris.describe('The same after signing out.'),
+    backchannel_logout_uri: logoutUri
+      .optional()
+      .describe(
+        'Where the app is told that a session of its has ended (OpenID Connect Back-Channel Logout).',
+      ),
+    backchannel_logout_session_required: flag
+      .default(false)
+      .describe('Whether it needs `sid` for that. Logout tokens always have it.'),
     grant_types: z
       .array(z.enum(GRANT_TYPES).meta({ write: `one of ${GRANT_TYPES.join(', ')}` }))
       .min(1, 'is empty')
       .meta({ type: 'list', write: 'a list such as [authorization_code, refresh_token]' })
       .default(['authorization_code', 'refresh_token'])
       .describe(`What the app may use, of ${GRANT_TYPES.map((type) => `\`${type}\``).join(', ')}.`),
+    require_pushed_authorization_requests: flag
+      .default(false)
+      .describe('Whether its authorization requests must be pushed first (RFC 9126).'),
     scope: text
       // RFC 6749 §3.3: scope tokens separated by single spaces.
       .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'is not a list of scopes')
@@ -120,6 +147,9 @@ export const clientSchema = z
         `is ${hasSecret ? 'too short' : 'missing'}; write at least ${CLIENT_SECRET_MINIMUM} characters, such as the output of: openssl rand -hex 32`,
       )
     }
+    // Back-Channel Logout 1.0 §2.2: http is for confidential clients only, and what stays on this machine.
+    if (value.auth_method === 'none' && isPlainAndElsewhere(value.backchannel_logout_uri))
+      add('backchannel_logout_uri', 'is not https; write an https address, or an auth_method other than none')
     if (value.grant_types.includes('authorization_code') && value.redirect_uris.length === 0)
       add('redirect_uris', 'is empty; write where the app receives the code, or leave authorization_code out')
     if (value.application_type === 'web') {

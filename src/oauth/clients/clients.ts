@@ -18,6 +18,12 @@ export interface ClientMetadata {
   tos_uri?: string
   policy_uri?: string
   post_logout_redirect_uris?: string[]
+  /** where the client is told that a session of its has ended (OpenID Connect Back-Channel Logout 1.0) */
+  backchannel_logout_uri?: string
+  /** that it needs `sid` for that; every logout token has one */
+  backchannel_logout_session_required?: boolean
+  /** that its authorization requests are taken only when pushed (RFC 9126 §6) */
+  require_pushed_authorization_requests?: boolean
   /** public keys of a client that authenticates itself by `private_key_jwt` */
   jwks?: ClientKeys
   id_token_signed_response_alg?: 'RS256' | 'ES256'

@@ -44,9 +44,14 @@ export function toMetadata(client: Omit<ClientConfig, 'client_id' | 'client_secr
     ...(client.post_logout_redirect_uris.length > 0 && {
       post_logout_redirect_uris: client.post_logout_redirect_uris,
     }),
+    ...(client.backchannel_logout_uri !== undefined && {
+      backchannel_logout_uri: client.backchannel_logout_uri,
+      backchannel_logout_session_required: client.backchannel_logout_session_required,
+    }),
     ...(client.id_token_signed_response_alg !== undefined && {
       id_token_signed_response_alg: client.id_token_signed_response_alg,
     }),
+    ...(client.require_pushed_authorization_requests && { require_pushed_authorization_requests: true }),
     ...(client.jwks !== undefined && { jwks: client.jwks }),
     ...(client.scope !== undefined && { scope: client.scope }),
     ...(client.skip_consent && { skip_consent: true }),

@@ -1,14 +1,13 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { newToken } from '../../tokens/format.ts'
-import type { User } from '../../users/store.ts'
-import { issueIdToken } from '../id-token.ts'
+import { type IdTokenRequest, issueIdToken } from '../id-token.ts'
 
 export interface TokenRequest {
   scope: string
   withRefresh: boolean
   /** Set where the scope has `openid` and a user is there. */
-  idTokenFor?: { user: User; nonce: string | undefined; authTime: number } | undefined
+  idTokenFor?: Omit<IdTokenRequest, 'accessToken'> | undefined
 }
 
 /** Tokens that are made but not stored yet, and the answer that will carry them once they are. */

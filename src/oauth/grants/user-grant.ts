@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Clock } from '../../clock.ts'
+import { newId } from '../../ids.ts'
 import type { StartSession } from '../../sessions/start.ts'
 import { findUserById } from '../../users/store.ts'
 import { parseScope } from '../scopes.ts'
@@ -8,6 +10,7 @@ import type { TokenAnswers } from './token-answer.ts'
 
 export interface UserGrantDeps {
   db: Knex
+  clock: Clock
   startSession: StartSession
   tokens: TokenAnswers
   facts: RequestFacts
@@ -29,7 +32,7 @@ export interface Agreement {
 }
 
 /** The last step of the code and the device grant: a person's agreement becomes a session with its tokens. */
-export function createUserGrant({ db, startSession, tokens, facts }: UserGrantDeps) {
+export function createUserGrant({ db, clock, startSession, tokens, facts }: UserGrantDeps) {
   /** Answers the token request. @throws InvalidGrant; what `startSession` throws when it can be tried again */
   return async function grantToUser(ctx: KoaContextWithOIDC, agreement: Agreement): Promise<void> {
     const user = await findUserById(db, agreement.userId)
@@ -37,9 +40,11 @@ export function createUserGrant({ db, startSession, tokens, facts }: UserGrantDe
     if (user.lockedAt) throw new errors.InvalidGrant('the account is locked')
     const scope = parseScope(agreement.scope)
     const { nonce, authTime } = agreement
-    const idTokenFor = scope.openid ? { user, nonce, authTime } : undefined
+    const sessionId = newId(clock.now())
+    const idTokenFor = scope.openid ? { user, sessionId, nonce, authTime } : undefined
     const answer = await tokens.prepare(ctx, { scope: scope.requested, withRefresh: true, idTokenFor })
     await startSession({
+      id: sessionId,
       kind: 'oauth',
       user,
       clientId: agreement.clientId,
@@ -52,7 +57,7 @@ export function createUserGrant({ db, startSession, tokens, facts }: UserGrantDe
       accessToken: answer.accessToken,
       accessTokenTtl: answer.expiresIn,
       refreshToken: answer.refreshToken,
-      consume: async (trx, sessionId) => {
+      consume: async (trx) => {
         if (!(await agreement.consume(trx, sessionId))) throw new errors.InvalidGrant(agreement.usedUp)
       },
     })

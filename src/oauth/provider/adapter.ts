@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { hashSecret } from '../../tokens/format.ts'
 import type { Client } from '../clients/clients.ts'
 import { findClient } from '../clients/store.ts'
-import { deleteRecord, findRecord, insertRecord, markConsumed, upsertRecord } from './store.ts'
+import { consumePushedRequest, deleteRecord, findRecord, insertRecord, upsertRecord } from './store.ts'
 
 /** Stands for an interaction's own ID inside its row, so that the row does not hold the secret. */
 const OWN_ID = '{id}'
@@ -75,7 +75,7 @@ export function createAdapter({ db, clock }: { db: Knex; clock: Clock }) {
       },
       destroy: (id) => deleteRecord(db, model, hashSecret(id)),
       // Codes are consumed by our own grant, in the transaction that makes the session.
-      consume: isPushed ? (id) => markConsumed(db, model, hashSecret(id), clock.now()) : unsupported,
+      consume: isPushed ? (id) => consumePushedRequest(db, model, hashSecret(id), clock.now()) : unsupported,
       findByUserCode: unsupported,
       findByUid: unsupported,
       revokeByGrantId: unsupported,

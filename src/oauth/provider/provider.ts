@@ -47,6 +47,19 @@ export interface ProviderDeps {
 export const CODE_TTL_SECONDS = 60
 export const INTERACTION_TTL_SECONDS = 3600
 
+/** The longest that an assertion may be good for, in seconds. */
+const MAX_ASSERTION_SECONDS = 24 * 3600
+
+/**
+ * RFC 7523 §3 lets a server refuse assertions whose end is unreasonably far away. Each is remembered until then, so
+ * that it works once: without a limit one client could fill the table for ever, or name a time that no date has.
+ */
+function assertShortLived(exp: unknown, now: Date): void {
+  const left = Number(exp) - now.getTime() / 1000
+  if (!(left <= MAX_ASSERTION_SECONDS))
+    throw new errors.InvalidClientAuth('the assertion is good for more than a day')
+}
+
 /** Throws the library's error for a scope that may not be had, with our words as its description. */
 async function checkScope(db: Knex, ctx: KoaContextWithOIDC): Promise<void> {
   const client = await findClient(db, ctx.oidc.client?.clientId ?? '')
@@ -125,6 +138,7 @@ export function createProvider(deps: ProviderDeps): Provider {
       idTokenSigningAlgValues: ['RS256', 'ES256'],
       clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
     },
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims) => assertShortLived(claims.exp, clock.now()),
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,

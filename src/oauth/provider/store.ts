@@ -40,12 +40,22 @@ export async function insertRecord(
   if (rows.length === 0) throw new errors.InvalidClient('client authentication failed', 'used already')
 }
 
-/** Marks a record as consumed. */
-export async function markConsumed(db: Knex, model: string, idHash: Buffer, now: Date): Promise<void> {
-  await db('oidc_records')
+/**
+ * Uses up a pushed authorization request by one conditional UPDATE: the library looks first and writes later, and of
+ * two sign-ins that came from one request only one may get a code (RFC 9126 §4, invariant 4).
+ * @throws InvalidRequestUri where it was used already
+ */
+export async function consumePushedRequest(
+  db: Knex,
+  model: string,
+  idHash: Buffer,
+  now: Date,
+): Promise<void> {
+  const count = await db('oidc_records')
     .where({ model, id_hash: idHash })
     .whereNull('consumed_at')
     .update({ consumed_at: now })
+  if (count === 0) throw new errors.InvalidRequestUri('request_uri was already used')
 }
 
 /** A record by the hash of its ID, expired or consumed ones too. */

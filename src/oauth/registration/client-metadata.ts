@@ -1,4 +1,5 @@
 import { isStorableText, isStorableValue } from '../../server/door/forbidden-bytes.ts'
+import { isPublicAddress, literalAddress } from '../backchannel/public-network.ts'
 import { type ClientKeys, clientKeysProblem } from '../clients/client-keys.ts'
 import type { ClientAuthMethod, ClientMetadata } from '../clients/clients.ts'
 import { publicUriProblem, redirectUriProblem, type UriRules, webUriProblem } from '../redirect-uris.ts'
@@ -27,7 +28,8 @@ type Body = ReadonlyMap<string, unknown>
 /**
  * Makes of a registration what will be registered, by RFC 7591 and the Matrix specification ("Client
  * registration"): unknown grant and response types and unknown names are dropped, what is known must be right,
- * and all URIs belong to the host of `client_uri`. Nothing is ever fetched from any of them.
+ * and all URIs belong to the host of `client_uri`. Nothing is ever fetched from any of them; `backchannel_logout_uri` is
+ * posted to, with the care of `createDelivery`.
  * @throws RegistrationError
  */
 export function readClientMetadata(
@@ -51,6 +53,10 @@ export function readClientMetadata(
   }
   const afterLogout = readRedirectUris(body, 'post_logout_redirect_uris', rules)
   if (afterLogout.length > 0) metadata.post_logout_redirect_uris = afterLogout
+  Object.assign(metadata, readBackchannelLogout(body, rules))
+  if (readFlag(body, 'require_pushed_authorization_requests')) {
+    metadata.require_pushed_authorization_requests = true
+  }
   const algorithm = readChoice(body, 'id_token_signed_response_alg', SIGNING_ALGORITHMS)
   if (algorithm) metadata.id_token_signed_response_alg = algorithm
   if (metadata.token_endpoint_auth_method === 'private_key_jwt') metadata.jwks = readKeys(body)
@@ -113,6 +119,21 @@ function readRedirectUris(body: Body, name: string, rules: UriRules): string[] {
   return [...new Set(uris)]
 }
 
+/** Where the app is told of ended sessions: on the host of `client_uri`, as all its addresses. */
+function readBackchannelLogout(body: Body, rules: UriRules): Partial<ClientMetadata> {
+  const uri = readPage(body, 'backchannel_logout_uri', rules)
+  const required = readFlag(body, 'backchannel_logout_session_required')
+  if (uri === undefined) return {}
+  const address = literalAddress(new URL(uri))
+  if (address !== undefined && !rules.allowInsecureUris && !isPublicAddress(address)) {
+    throw new RegistrationError(
+      'invalid_client_metadata',
+      'backchannel_logout_uri must not be at a private address',
+    )
+  }
+  return { backchannel_logout_uri: uri, backchannel_logout_session_required: required }
+}
+
 function readPage(body: Body, name: string, rules: UriRules): string | undefined {
   const uri = readString(body, name)
   const problem = uri === undefined ? undefined : webUriProblem(uri, rules)
@@ -138,6 +159,12 @@ function readChoice<T extends string>(body: Body, name: string, choices: readonl
   const choice = choices.find((known) => known === value)
   if (choice) return choice
   throw new RegistrationError('invalid_client_metadata', `${name} must be one of ${choices.join(', ')}`)
+}
+
+function readFlag(body: Body, name: string): boolean {
+  const value = body.get(name) ?? false
+  if (typeof value === 'boolean') return value
+  throw new RegistrationError('invalid_client_metadata', `${name} must be true or false`)
 }
 
 function readString(body: Body, name: string): string | undefined {

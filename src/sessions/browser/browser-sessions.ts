@@ -62,8 +62,15 @@ const COOKIE = /^[A-Za-z0-9_-]{43}$/
 const TOUCH_MS = 60_000
 const MAX_USER_AGENT = 256
 
+export interface BrowserSessionsDeps {
+  db: Knex
+  clock: Clock
+  /** Ends what of the user's sessions at apps stands and falls with this browser's. */
+  endWebsites: (trx: Knex, browser: Pick<BrowserSession, 'id' | 'userId'>, by: SessionActor) => Promise<void>
+}
+
 /** Browser sessions. Of the cookie only the SHA-256 is stored (invariant 1). */
-export function createBrowserSessions({ db, clock }: { db: Knex; clock: Clock }): BrowserSessions {
+export function createBrowserSessions({ db, clock, endWebsites }: BrowserSessionsDeps): BrowserSessions {
   const newCookie = () => randomBytes(32).toString('base64url')
 
   async function recordEnd(trx: Knex, session: BrowserSession, at: Date, by: SessionActor): Promise<void> {
@@ -119,14 +126,20 @@ export function createBrowserSessions({ db, clock }: { db: Knex; clock: Clock })
       db.transaction(async (trx) => {
         const at = clock.now()
         const session = await store.endBrowserSession(trx, id, at)
-        if (session) await recordEnd(trx, session, at, by)
+        if (session) {
+          await recordEnd(trx, session, at, by)
+          await endWebsites(trx, session, by)
+        }
         return session !== undefined
       }),
 
     async endOthers(trx, userId, exceptId, by) {
       const at = clock.now()
       const ended = await store.endBrowserSessionsOf(trx, userId, at, exceptId)
-      for (const session of ended) await recordEnd(trx, session, at, by)
+      for (const session of ended) {
+        await recordEnd(trx, session, at, by)
+        await endWebsites(trx, session, by)
+      }
       return ended.length
     },
 
