@@ -124,12 +124,10 @@ export function createPages({
   ): void {
     if (failed.status === 503 || failed.status === 429) {
       const retryUrl = ctx.method === 'GET' ? (ctx.req as { originalUrl?: string }).originalUrl : undefined
-      render(
-        ctx,
-        'busy',
-        { retryAfterSeconds: failed.retryAfterSeconds ?? 5, retryUrl },
-        { status: failed.status },
-      )
+      const { retryAfterSeconds = 5 } = failed
+      // Here, as the library's own errors come by no other way.
+      ctx.set('Retry-After', String(retryAfterSeconds))
+      render(ctx, 'busy', { retryAfterSeconds, retryUrl }, { status: failed.status })
       return
     }
     const kind = errorKind(failed)
