@@ -3,6 +3,8 @@ import { HomeserverError } from './errors.ts'
 export type Fetch = typeof globalThis.fetch
 
 const ATTEMPTS = 5
+/** Bytes. The longest true answer has some hundred; whoever answers more is no homeserver. */
+const MAX_ANSWER = 1024 * 1024
 
 export interface Answer {
   status: number
@@ -37,7 +39,7 @@ export function createTransport({
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutSeconds * 1000),
     })
-    return [response, await response.text()]
+    return [response, await readText(response)]
   }
 
   /** There may be several kept connections, all closed at once, and `fetch` learns of each only by using it. */
@@ -78,6 +80,17 @@ export function createTransport({
       throw failure(name, response.status, json)
     },
   }
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > MAX_ANSWER) throw new Error('its answer has no end')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

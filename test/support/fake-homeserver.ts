@@ -18,8 +18,20 @@ interface FakeUser {
   devices: Map<string, string | null>
 }
 
-/** How the fake misbehaves: an answer with this status, none at all, a body that is no JSON, or a cut connection. */
-export type FakeTrouble = { status: number; errcode?: string } | 'hang' | 'nonsense' | 'cut'
+/**
+ * How the fake misbehaves: an answer with this status, none at all, a page (with 200, or 502 as of a proxy), JSON that
+ * breaks off, a list, a redirect, a body without an end, or a cut connection.
+ */
+export type FakeTrouble =
+  | { status: number; errcode?: string }
+  | 'hang'
+  | 'nonsense'
+  | 'bad gateway'
+  | 'truncated'
+  | 'list'
+  | 'redirect'
+  | 'endless'
+  | 'cut'
 
 export interface FakeHomeserver {
   readonly url: string
@@ -139,11 +151,8 @@ export async function startFakeHomeserver({
     calls.push({ name, method: request.method ?? '', body })
     if (trouble && (!trouble.name || trouble.name === name)) {
       const { how } = trouble
-      if (how === 'hang') return
-      if (how === 'cut') request.socket.destroy()
-      else if (how === 'nonsense') response.end('<html>It works!</html>')
-      else send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', 'told to fail'))
-      return
+      if (typeof how === 'object') return send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', 'told to fail'))
+      return misbehave(how, request, response)
     }
     if (request.headers.authorization !== `Bearer ${secret}`) {
       return send(refuse(403, 'M_UNKNOWN', 'This endpoint must only be called by MAS'))
@@ -181,6 +190,49 @@ export async function startFakeHomeserver({
     },
   }
 }
+
+function misbehave(
+  how: Extract<FakeTrouble, string>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  switch (how) {
+    case 'hang':
+      return
+    case 'cut':
+      request.socket.destroy()
+      return
+    case 'nonsense':
+      response.end('<html>It works!</html>')
+      return
+    case 'bad gateway':
+      response.writeHead(502, { 'content-type': 'text/html' })
+      response.end('<html>502 Bad Gateway</html>')
+      return
+    case 'truncated':
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+      response.write('{"user_id": "@al', () => response.destroy())
+      return
+    case 'list':
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end('[{}]')
+      return
+    case 'redirect':
+      response.writeHead(302, { location: 'https://elsewhere.example/' })
+      response.end()
+      return
+    case 'endless': {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = () => {
+        while (!response.destroyed && response.write(ENDLESS));
+      }
+      response.on('drain', more)
+      more()
+    }
+  }
+}
+
+const ENDLESS = Buffer.alloc(65_536, ' ')
 
 function newUser(body: Record<string, unknown>, localpart: string): FakeUser {
   return {
