@@ -49,7 +49,7 @@ async function pointsToUs({
     return problem(
       'homeserver',
       `the homeserver cannot ask us who we are (${answer.status} at ${url})`,
-      'Set matrix_authentication_service.endpoint in homeserver.yaml to where Synapse reaches Postern, and see its log',
+      'Set matrix_authentication_service.endpoint in homeserver.yaml to where Synapse reaches Postern, leave force_http2 out, and see its log',
     )
   if (answer.json.issuer !== issuer)
     return problem(

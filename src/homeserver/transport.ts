@@ -5,6 +5,8 @@ export type Fetch = typeof globalThis.fetch
 const ATTEMPTS = 5
 /** How much of an answer's words is worth a line in the log. */
 const MAX_WORDS = 200
+/** Bytes. The longest true answer has some hundred; whoever answers more is no homeserver. */
+const MAX_ANSWER = 1024 * 1024
 
 export interface Answer {
   status: number
@@ -39,7 +41,7 @@ export function createTransport({
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutSeconds * 1000),
     })
-    return [response, await response.text()]
+    return [response, await readText(response)]
   }
 
   /** There may be several kept connections, all closed at once, and `fetch` learns of each only by using it. */
@@ -81,6 +83,17 @@ export function createTransport({
       throw failure(name, response.status, json)
     },
   }
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > MAX_ANSWER) throw new Error('its answer has no end')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type PolicyDocument, parsePolicyDocument } from './document.ts'
@@ -7,7 +6,7 @@ import { PolicyError, type Problem } from './error.ts'
 import { evaluateRules } from './evaluate.ts'
 import { readPolicyInput } from './input.ts'
 import { type PolicyInput, type PolicyKind, policyKinds } from './kinds.ts'
-import { loadRules, type PolicySource, policyFiles } from './load.ts'
+import { loadRules, type PolicySource, policyFiles, readPolicyFile } from './load.ts'
 import { unknown } from './unknown.ts'
 
 /** A case beside the rules: with this input, exactly these rules match. */
@@ -43,7 +42,8 @@ export async function runCases(source: PolicySource & { folder: string }): Promi
   const cases: Case[] = []
   const problems: Problem[] = []
   for (const name of await policyFiles(source.folder, 'cases')) {
-    const read = readCases(await readFile(join(source.folder, name), 'utf8'), name, ids)
+    const text = await readPolicyFile(join(source.folder, name))
+    const read = typeof text === 'string' ? readCases(text, name, ids) : { cases: [], problems: [text] }
     cases.push(...read.cases)
     problems.push(...read.problems)
   }

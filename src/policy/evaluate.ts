@@ -9,6 +9,7 @@ import {
   variablesOf,
 } from './kinds.ts'
 import type { Rule, SessionLimit } from './rule-file.ts'
+import { withinTimeLimit } from './time-limit.ts'
 
 /** A rule that matched, or that failed and so denies. */
 export interface Violation {
@@ -58,7 +59,9 @@ export function evaluateRules<Kind extends PolicyKind>(
   const violations: Violation[] = []
   const ids: string[] = []
   let limit: SessionLimit | undefined
-  for (const rule of own) {
+  let looking: Rule | undefined
+  const look = (rule: Rule) => {
+    looking = rule
     const { id, outcome, message } = rule
     const matched = matches(rule, context)
     if ('failure' in matched || matched.is) ids.push(id)
@@ -69,6 +72,15 @@ export function evaluateRules<Kind extends PolicyKind>(
     } else if (matched.is && rule.limit) {
       limit = strictest(limit, rule.limit)
     }
+  }
+  const all = () => {
+    for (const rule of own) look(rule)
+  }
+  if (!withinTimeLimit(all) && looking) {
+    // Neither this rule nor those behind it said anything.
+    const { id } = looking
+    ids.push(id)
+    violations.push({ id, outcome: 'deny', message: undefined, failure: 'takes too long' })
   }
   const outcome = OUTCOMES.find((one) => violations.some((violation) => violation.outcome === one)) ?? 'allow'
   const worded = violations.find((one) => one.outcome === outcome && one.message !== undefined)

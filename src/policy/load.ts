@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Networks } from './environment.ts'
 import { PolicyError, type Problem } from './error.ts'
@@ -10,6 +10,10 @@ export interface PolicySource {
   folder: string | undefined
   networks: Networks
 }
+
+/** Bytes. Room for a thousand rules; a file that somebody put there by mistake must not stop the service. */
+const MAX_FILE = 256 * 1024
+const MAX_RULES = 1000
 
 const isYaml = (name: string) => /\.ya?ml$/.test(name) && !name.startsWith('.')
 const isCases = (name: string) => /\.test\.ya?ml$/.test(name)
@@ -32,10 +36,9 @@ export async function loadRules({ folder, networks }: PolicySource): Promise<Rul
   const seen = new Map<string, Rule>()
   for (const name of await policyFiles(folder, 'rules')) {
     const file = join(folder, name)
-    const read = await readFile(file, 'utf8').then(
-      (text) => readRuleFile(text, file, networks),
-      (error) => ({ rules: [], problems: [unreadable(file, error)] }),
-    )
+    const text = await readPolicyFile(file)
+    const read =
+      typeof text === 'string' ? readRuleFile(text, file, networks) : { rules: [], problems: [text] }
     problems.push(...read.problems)
     for (const rule of read.rules) {
       const twin = seen.get(rule.id)
@@ -43,6 +46,9 @@ export async function loadRules({ folder, networks }: PolicySource): Promise<Rul
       seen.set(rule.id, rule)
       rules.push(rule)
     }
+    if (rules.length > MAX_RULES) problems.push(at(file, `brings the rules to more than ${MAX_RULES}`))
+    // Each further file would take as long again.
+    if (rules.length > MAX_RULES) break
   }
   if (problems.length > 0) throw new PolicyError(problems)
   return rules
@@ -53,7 +59,23 @@ function twice({ file, line, id }: Rule, other: Rule): Problem {
   return { file, line, column: 1, message, excerpt: '' }
 }
 
+/** What a file of rules or cases says, or why it cannot be used. */
+export async function readPolicyFile(file: string): Promise<string | Problem> {
+  try {
+    const found = await stat(file)
+    // A named pipe would be waited for, and every later reload behind it.
+    if (!found.isFile()) return at(file, 'is no file')
+    if (found.size > MAX_FILE) return at(file, `is larger than ${MAX_FILE / 1024} KiB`)
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    return unreadable(file, error)
+  }
+}
+
+function at(file: string, message: string): Problem {
+  return { file, line: 1, column: 1, message, excerpt: '' }
+}
+
 function unreadable(path: string, error: unknown): Problem {
-  const code = (error as NodeJS.ErrnoException).code ?? String(error)
-  return { file: path, line: 1, column: 1, message: `cannot be read (${code})`, excerpt: '' }
+  return at(path, `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`)
 }

@@ -9,7 +9,8 @@ import { expectProxyHeaders } from './proxy-protocol.ts'
 
 /** Milliseconds. Slow senders are cut off: Node's own defaults are a minute and more (ASVS 5.0, V15.2). */
 const HEADERS_TIMEOUT = 10_000
-const REQUEST_TIMEOUT = 30_000
+/** With the interval below, and some time for a busy machine, nobody is borne with for more than thirty seconds. */
+const REQUEST_TIMEOUT = 27_000
 const KEEP_ALIVE_TIMEOUT = 75_000
 const IDLE_CHECK = 50
 const MAX_HEADER_BYTES = 16_384

@@ -124,17 +124,12 @@ export function createPages({
   ): void {
     if (failed.status === 503 || failed.status === 429) {
       const retryUrl = ctx.method === 'GET' ? (ctx.req as { originalUrl?: string }).originalUrl : undefined
-      render(
-        ctx,
-        'busy',
-        {
-          retryAfterSeconds: failed.retryAfterSeconds ?? 5,
-          retryUrl,
-          // What a limit refused is not in the log.
-          requestId: failed.status === 503 ? (ctx.state.requestId as string) : undefined,
-        },
-        { status: failed.status },
-      )
+      const { retryAfterSeconds = 5 } = failed
+      // Here, as the library's own errors come by no other way.
+      ctx.set('Retry-After', String(retryAfterSeconds))
+      // What a limit refused is not in the log.
+      const requestId = failed.status === 503 ? (ctx.state.requestId as string) : undefined
+      render(ctx, 'busy', { retryAfterSeconds, retryUrl, requestId }, { status: failed.status })
       return
     }
     const kind = errorKind(failed)

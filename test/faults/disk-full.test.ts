@@ -1,7 +1,9 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pino from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openDatabase } from '../../src/storage/connection.ts'
+import { spawnCommand } from '../support/command.ts'
 import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
 import { type App, makeApps, run, seenByHomeserver, total } from '../support/faults/apps.ts'
 import { createService, SECRET, type Service } from '../support/faults/service.ts'
@@ -56,3 +58,18 @@ test.runIf(mayMount)(
     for (const { accessToken } of apps) expect(await seenByHomeserver(accessToken, service.url)).toBe(true)
   },
 )
+
+test.runIf(mayMount)('a backup that does not fit on its disk leaves no file, and says why', async () => {
+  const small = await mountSmallDisk(1)
+  try {
+    await small.fill()
+    const path = join(small.folder, 'backup.gz')
+    const args = ['--config', service.configFile, 'database', 'backup', path]
+    const { code, err } = await spawnCommand(args, { cwd: service.folder })
+    expect(code).toBe(1)
+    expect(err).toMatch(/backup\.gz cannot be written \(ENOSPC\)/)
+    expect(await readdir(small.folder)).toEqual(['filler'])
+  } finally {
+    await small.unmount()
+  }
+})

@@ -64,6 +64,19 @@ test.runIf(mayMount)(
 )
 
 test.runIf(mayMount)(
+  'a first start on a disk that is too small says so, and leaves no half of a database',
+  async () => {
+    const disk = await mountSmallDisk(16)
+    cleanUps.push(() => disk.unmount())
+    const own = await configFolder()
+    const said = await refusal({ folder: disk.folder, configFolder: own })
+    expect(said).toMatch(/No space left on device|ENOSPC/)
+    const made = await readdir(join(disk.folder, 'data', 'postgres')).catch(() => [])
+    expect(made.filter((name) => name.startsWith('cluster'))).toEqual([])
+  },
+)
+
+test.runIf(mayMount)(
   'a signing key that cannot be read stops the start, names the file and changes nothing',
   async () => {
     const database = await createTestDatabase()

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createSilentServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls'
@@ -146,6 +146,27 @@ test('a homeserver with another secret, that is away, keeps its own login, or po
   ])
   routes['GET /_matrix/client/v1/auth_metadata'] = [500, {}]
   expect((await problems()).join()).toContain('the homeserver cannot ask us who we are (500')
+})
+
+test('neighbours that take every connection and say nothing are told, and not waited for', {
+  timeout: 60_000,
+}, async () => {
+  const sockets: Socket[] = []
+  const silent = createSilentServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  await new Promise((resolve) => silent.once('listening', resolve))
+  const { port } = silent.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}/`
+  const found = await problems({
+    http: { public_url: url.replace('http:', 'https:') },
+    matrix: { endpoint: url },
+    database: { uri: `postgresql://postern@127.0.0.1:${port}/postern` },
+  })
+  for (const check of ['public address', 'tls', 'database', 'homeserver'])
+    expect(found.join('\n')).toContain(`problem ${check}: `)
 })
 
 test.each([

@@ -77,6 +77,15 @@ test('the time limit covers the body too', async () => {
   )
 })
 
+test('an answer without an end is not read to its end', async () => {
+  fake.trouble('endless')
+  const before = performance.now()
+  const error = await failureOf(client({ timeoutSeconds: 20 }).queryUser('alice'))
+  expect(error).toMatchObject({ code: 'homeserver_unavailable', status: 503 })
+  expect(error.detail).toContain('its answer has no end')
+  expect(performance.now() - before).toBeLessThan(10_000)
+})
+
 test('a homeserver that is away is unavailable', async () => {
   const endpoint = fake.url
   await fake.stop()
@@ -90,6 +99,9 @@ test.each([
   ['a 502', { status: 502 }],
   ['a limit', { status: 429, errcode: 'M_LIMIT_EXCEEDED' }],
   ['a page instead of JSON', 'nonsense'],
+  ['a page of a proxy', 'bad gateway'],
+  ['half an answer', 'truncated'],
+  ['a list', 'list'],
   ['a cut connection', 'cut'],
 ] as const)('%s from the homeserver means that it is unavailable', async (_what, trouble) => {
   fake.trouble(trouble)

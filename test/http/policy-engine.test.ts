@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { networksValue } from '../../src/policy/environment.ts'
 import { PolicyError } from '../../src/policy/error.ts'
@@ -36,6 +40,12 @@ const registration: PolicyInput<'client_registration'> = {
     authMethod: 'none',
   },
   request: { ip: '192.0.2.7', userAgent: '' },
+}
+
+/** Ten lists, each of ten times the one before. */
+function bomb(): string {
+  const lists = Array.from({ length: 9 }, (_, at) => `l${at + 1}: &l${at + 1} [${Array(10).fill(`*l${at}`)}]`)
+  return ['l0: &l0 [x]', ...lists].join('\n')
 }
 
 /** What the rules decide about a password that was typed. */
@@ -148,6 +158,24 @@ describe('what would take too long', () => {
     expect(await holds('["a"].exists(a, ["a"].exists(b, a == b))')).toBe(true)
   })
 
+  test('a condition that grows beyond every bound is cut off, and denies', async () => {
+    const long = { ...password, request: { ip: '192.0.2.7', userAgent: 'ab'.repeat(1000) } }
+    const letters = 'request.userAgent.split("")'
+    const when = `(${letters} + ${letters}).exists(a, (${letters} + ${letters}).exists(b, a + b == "no"))`
+    await folder.rules('password_login', [
+      { id: 'before', when: 'true', outcome: 'reauthenticate' },
+      { id: 'endless', when, outcome: 'require_mfa' },
+    ])
+    const rules = await loadRules({ folder: folder.path, networks })
+    const before = performance.now()
+    const decision = evaluateRules(rules, 'password_login', long, values)
+    expect(performance.now() - before).toBeLessThan(2000)
+    expect(decision).toMatchObject({ outcome: 'deny', matched: ['before', 'endless'] })
+    expect(decision.violations.at(-1)).toMatchObject({ id: 'endless', failure: 'takes too long' })
+    // The next decision is made as ever.
+    expect(await holds('user.localpart == "bob"')).toBe(true)
+  })
+
   test('an input that is too large denies in place of being looked at', async () => {
     await folder.rules('client_registration', [
       { id: 'many', when: 'client.redirectUris.exists(uri, uri == "x")', outcome: 'deny' },
@@ -238,6 +266,45 @@ describe('decisions', () => {
 })
 
 describe('problems', () => {
+  const rule = 'on: password_login\nrules:\n  - id: a\n    then: deny\n'
+
+  test.each<[string, string, RegExp]>([
+    ['a bomb of aliases', bomb(), /bomb.yaml:1:1: Excessive alias count/],
+    [
+      'lists in lists without an end',
+      `on: password_login\nrules: ${'['.repeat(20_000)}`,
+      /bomb.yaml:\d+:\d+: /,
+    ],
+    ['a key twice', `${rule}on: password_login\n`, /bomb.yaml:5:1: Map keys must be unique/],
+    ['several documents', `${rule}---\n${rule}`, /bomb.yaml:5:1: .*multiple documents/],
+    ['a tag', 'on: !!js/function x\nrules: []\n', /bomb.yaml:1:5: Unresolved tag/],
+    ['a prototype', `${rule}__proto__: {}\n`, /bomb.yaml:5:1: "__proto__" is not known/],
+    [
+      'a rule and its alias',
+      'on: password_login\nrules:\n  - &a {id: a, then: deny}\n  - *a\n',
+      /a is taken/,
+    ],
+    ['a condition that is no text', `${rule}    when: true\n`, /bomb.yaml:5:11: "when" .*expected string/],
+    ['a name with other letters', rule.replace('id: a', 'id: größe'), /bomb.yaml:3:9: "id" must be/],
+    ['more than a file may hold', rule + '#'.repeat(300_000), /bomb.yaml:1:1: is larger than 256 KiB/],
+    [
+      'more rules than are read',
+      `on: password_login\nrules:\n${Array.from({ length: 1001 }, (_, at) => `  - {id: r${at}, then: deny}`).join('\n')}`,
+      /bomb.yaml:1:1: brings the rules to more than 1000/,
+    ],
+  ])('%s is told with its place', async (_, text, said) => {
+    expect((await problems('bomb.yaml', text))[0]).toMatch(said)
+  })
+
+  test('what is no file is told, and not waited for', async () => {
+    await mkdir(join(folder.path, 'folder.yaml'))
+    await promisify(execFile)('mkfifo', [join(folder.path, 'pipe.yaml')])
+    expect(await problems('rules.yaml', rule)).toEqual([
+      'folder.yaml:1:1: is no file',
+      'pipe.yaml:1:1: is no file',
+    ])
+  })
+
   test('a name that is not known is told with line, column and what was meant', async () => {
     const text = [
       'on: password_login',

@@ -28,6 +28,8 @@ let app: string
 let users = 0
 let user: string
 
+const many = { points: 1000, per_seconds: 60 }
+
 beforeAll(async () => {
   folder = await createPolicyFolder()
   registrations = await writeRegistrations({
@@ -36,6 +38,7 @@ beforeAll(async () => {
   postern = await startPostern({
     config: {
       policies: { folder: folder.path },
+      limits: { sign_in_per_address: many, sign_in_per_user: many },
       appservices: registrations.config,
       clients: [
         { client_id: HOUSE_APP, redirect_uris: [REDIRECT_URI], auth_method: 'none', skip_consent: true },
@@ -129,11 +132,26 @@ describe('older apps', () => {
     expect(reason).toEqual({ end_reason: 'session_limit' })
   })
 
-  test('of ten at once no more get in than there is room for', async () => {
+  test('of twenty at once no more get in than there is room for', async () => {
     await rules([{ id: 'few', hard: 3 }])
-    const answers = await Promise.all(Array.from({ length: 10 }, () => passwordLogin(postern, user)))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => passwordLogin(postern, user)))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(3)
-    expect(answers.filter(({ body }) => body.error === HARD_LIMIT)).toHaveLength(7)
+    expect(answers.filter(({ body }) => body.error === HARD_LIMIT)).toHaveLength(17)
+    expect(await liveSessions()).toBe(3)
+  })
+
+  test('of twenty at once that push each other out there are never more than the limit', async () => {
+    await rules([{ id: 'few', hard: 3, at_hard: 'end_oldest' }])
+    let going = true
+    const counts: number[] = []
+    const watching = (async () => {
+      while (going) counts.push(await liveSessions())
+    })()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => passwordLogin(postern, user)))
+    going = false
+    await watching
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+    expect(Math.max(...counts)).toBeLessThanOrEqual(3)
     expect(await liveSessions()).toBe(3)
   })
 

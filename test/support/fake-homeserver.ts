@@ -21,10 +21,19 @@ interface FakeUser {
 }
 
 /**
- * How the fake misbehaves: an answer with this status (which may repeat everything that it was sent), none at all, a body
- * that is no JSON, or a cut connection.
+ * How the fake misbehaves: an answer with this status (which may repeat everything that it was sent), none at all, a page
+ * (with 200, or 502 as of a proxy), JSON that breaks off, a list, a redirect, a body without an end, or a cut connection.
  */
-export type FakeTrouble = { status: number; errcode?: string; echo?: boolean } | 'hang' | 'nonsense' | 'cut'
+export type FakeTrouble =
+  | { status: number; errcode?: string; echo?: boolean }
+  | 'hang'
+  | 'nonsense'
+  | 'bad gateway'
+  | 'truncated'
+  | 'list'
+  | 'redirect'
+  | 'endless'
+  | 'cut'
 
 export interface FakeHomeserver {
   readonly url: string
@@ -150,14 +159,11 @@ export async function startFakeHomeserver({
     })
     if (trouble && (!trouble.name || trouble.name === name)) {
       const { how } = trouble
-      if (how === 'hang') return
-      if (how === 'cut') request.socket.destroy()
-      else if (how === 'nonsense') response.end('<html>It works!</html>')
-      else {
+      if (typeof how === 'object') {
         const said = how.echo ? `${request.headers.authorization} ${text}` : 'told to fail'
-        send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', said))
+        return send(refuse(how.status, how.errcode ?? 'M_UNKNOWN', said))
       }
-      return
+      return misbehave(how, request, response)
     }
     if (request.headers.authorization !== `Bearer ${secret}`) {
       return send(refuse(403, 'M_UNKNOWN', 'This endpoint must only be called by MAS'))
@@ -195,6 +201,49 @@ export async function startFakeHomeserver({
     },
   }
 }
+
+function misbehave(
+  how: Extract<FakeTrouble, string>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  switch (how) {
+    case 'hang':
+      return
+    case 'cut':
+      request.socket.destroy()
+      return
+    case 'nonsense':
+      response.end('<html>It works!</html>')
+      return
+    case 'bad gateway':
+      response.writeHead(502, { 'content-type': 'text/html' })
+      response.end('<html>502 Bad Gateway</html>')
+      return
+    case 'truncated':
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+      response.write('{"user_id": "@al', () => response.destroy())
+      return
+    case 'list':
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end('[{}]')
+      return
+    case 'redirect':
+      response.writeHead(302, { location: 'https://elsewhere.example/' })
+      response.end()
+      return
+    case 'endless': {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = () => {
+        while (!response.destroyed && response.write(ENDLESS));
+      }
+      response.on('drain', more)
+      more()
+    }
+  }
+}
+
+const ENDLESS = Buffer.alloc(65_536, ' ')
 
 function newUser(body: Record<string, unknown>, localpart: string): FakeUser {
   return {

@@ -9,6 +9,11 @@ export interface Relay {
   cut(): void
   /** Keeps connections, takes new ones, and lets nothing through. */
   freeze(): void
+  /**
+   * Freezes as soon as the service sends this text: before it arrives, or after it arrived, so that it was done and
+   * only the answer is lost.
+   */
+  freezeAt(text: string | Buffer, when: 'before' | 'after'): void
   /** Works again. What was frozen is broken, as after a network that came back. */
   mend(): void
   close(): Promise<void>
@@ -23,6 +28,7 @@ export async function createRelay(databaseUri: string): Promise<Relay> {
   const port = Number(target.port || target.searchParams.get('port') || 5432)
   const sockets = new Set<Socket>()
   let state: State = 'whole'
+  let trap: { text: string | Buffer; when: 'before' | 'after' } | undefined
 
   const server = createServer((near) => {
     if (state === 'cut') return near.destroy()
@@ -32,7 +38,11 @@ export async function createRelay(databaseUri: string): Promise<Relay> {
       ? connect(`${host}/.s.PGSQL.${port}`)
       : connect(port, host ?? target.hostname)
     keep(far)
-    near.on('data', (chunk) => state === 'whole' && far.write(chunk))
+    near.on('data', (chunk: Buffer) => {
+      const caught = trap && chunk.includes(trap.text) ? trap : undefined
+      if (state === 'whole' && caught?.when !== 'before') far.write(chunk)
+      if (caught) state = 'frozen'
+    })
     far.on('data', (chunk) => state === 'whole' && near.write(chunk))
     near.on('close', () => far.destroy())
     far.on('close', () => near.destroy())
@@ -63,7 +73,11 @@ export async function createRelay(databaseUri: string): Promise<Relay> {
     freeze() {
       state = 'frozen'
     },
+    freezeAt(text, when) {
+      trap = { text, when }
+    },
     mend() {
+      trap = undefined
       if (state === 'frozen') breakAll()
       state = 'whole'
     },

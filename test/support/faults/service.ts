@@ -25,6 +25,8 @@ export interface ServiceOptions {
   publicUrl?: string
   /** Runs as this account. */
   uid?: number
+  /** Further listeners beside the one of `url`. */
+  listeners?: object[]
   /** Further sections of the configuration. */
   config?: Record<string, unknown>
 }
@@ -58,6 +60,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const folder = options.folder ?? (await makeFolder())
   const port = await freePort()
   const url = `http://localhost:${port}/`
+  const { http, ...sections } = options.config ?? {}
   const file = join(options.configFolder ?? folder, `postern-${port}.yaml`)
   await writeFile(
     file,
@@ -65,13 +68,14 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       data_folder: join(folder, 'data'),
       http: {
         public_url: options.publicUrl ?? url,
-        listeners: [{ host: 'localhost', port }],
+        listeners: [{ host: 'localhost', port }, ...(options.listeners ?? [])],
         trusted_proxies: ['127.0.0.1/32', '::1/128'],
+        ...(http as object | undefined),
       },
       matrix: { server_name: SERVER_NAME, endpoint: options.homeserver, secret: SECRET, request_timeout: 2 },
       ...(options.databaseUri ? { database: { uri: options.databaseUri } } : {}),
       client_registration: { allow_insecure_uris: true },
-      ...options.config,
+      ...sections,
     }),
   )
   let child: ChildProcess | undefined
