@@ -5,7 +5,7 @@ import { type ClientKind, type ClientMetadata, clientName } from '../oauth/clien
 import { toMetadata } from '../oauth/clients/configured-clients.ts'
 import { listClients } from '../oauth/clients/store.ts'
 import type { Context } from './context.ts'
-import { withDatabase } from './database.ts'
+import { withSchema } from './database.ts'
 
 interface Listed {
   client_id: string
@@ -22,7 +22,7 @@ export function addClientList(parent: Command, { terminal, config }: Context): v
     .option('--json', 'as JSON')
     .action(async ({ json }: { json?: boolean }) => {
       const loaded = await config()
-      const clients = await withDatabase(loaded, ({ knex }) => allClients(knex, loaded))
+      const clients = await withSchema(loaded, ({ knex }) => allClients(knex, loaded))
       if (json) terminal.print(JSON.stringify(clients, null, 2))
       else
         for (const { client_id, kind, metadata } of clients)

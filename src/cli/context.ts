@@ -1,4 +1,4 @@
-import { type Config, loadConfig } from '../config/index.ts'
+import type { Config } from '../config/index.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What every command is given. */
@@ -12,6 +12,10 @@ export interface Context {
 export function createContext(terminal: Terminal, file: () => string | undefined): Context {
   return {
     terminal,
-    config: () => loadConfig({ file: file(), env: terminal.env, cwd: terminal.cwd }),
+    async config() {
+      // Only here: help and wrong arguments need no schema.
+      const { loadConfig } = await import('../config/index.ts')
+      return loadConfig({ file: file(), env: terminal.env, cwd: terminal.cwd })
+    },
   }
 }

@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
 import { systemClock } from '../clock.ts'
-import { examine } from '../doctor/doctor.ts'
 import { PosternError } from '../errors.ts'
 import type { Context } from './context.ts'
-import { commandLog } from './log.ts'
 
 const MARKS = { ok: 'ok     ', problem: 'PROBLEM', skipped: 'skipped' }
 
@@ -13,6 +11,8 @@ export function addDoctor(program: Command, { terminal, config }: Context): void
     .description('check everything around the service, and say what to do about what is wrong')
     .option('--json', 'as JSON')
     .action(async ({ json }: { json?: true }) => {
+      const { examine } = await import('../doctor/doctor.ts')
+      const { commandLog } = await import('./log.ts')
       const findings = await examine({ config: await config(), fetch, now: systemClock.now }, commandLog())
       if (json) terminal.print(JSON.stringify(findings, null, 2))
       else

@@ -1,5 +1,5 @@
 import { BrandingError } from '../branding/error.ts'
-import { ConfigError } from '../config/index.ts'
+import { ConfigError } from '../config/error.ts'
 import { PosternError } from '../errors.ts'
 import { PolicyError } from '../policy/error.ts'
 import type { Terminal } from './terminal.ts'

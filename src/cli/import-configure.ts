@@ -1,9 +1,8 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { PosternError } from '../errors.ts'
-import { type Configured, configure } from '../import/synapse/configure/configure.ts'
-import { checkWithSynapse, type SynapseVerdict } from '../import/synapse/configure/synapse-check.ts'
-import { writeNewFiles } from '../import/synapse/configure/write.ts'
+import type { Configured } from '../import/synapse/configure/configure.ts'
+import type { SynapseVerdict } from '../import/synapse/configure/synapse-check.ts'
 import type { Context } from './context.ts'
 import { parsePublicUrl } from './public-url.ts'
 import type { Terminal } from './terminal.ts'
@@ -39,6 +38,10 @@ export function addImportConfigure(parent: Command, { terminal }: Context): void
 }
 
 async function run(options: Options, terminal: Terminal): Promise<void> {
+  // Only here: the other commands need not wait until all this is loaded.
+  const { configure } = await import('../import/synapse/configure/configure.ts')
+  const { checkWithSynapse } = await import('../import/synapse/configure/synapse-check.ts')
+  const { writeNewFiles } = await import('../import/synapse/configure/write.ts')
   const at = (path: string) => resolve(terminal.cwd, path)
   const configured = await configure({
     synapseConfig: options.synapseConfig.map(at),

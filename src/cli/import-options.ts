@@ -4,7 +4,7 @@ import { readHomeserverConfig } from '../import/synapse/homeserver-config.ts'
 import { type ImportOptions, type ImportReport, importSynapse } from '../import/synapse/import.ts'
 import { openSource } from '../import/synapse/source/open.ts'
 import type { Context } from './context.ts'
-import { withDatabase } from './database.ts'
+import { withSchema } from './database.ts'
 import { showProgress } from './import-progress.ts'
 
 /** What the import's commands have in common. */
@@ -44,7 +44,7 @@ export async function runImport(
   const source = await openSource(homeserver, { override: synapseDatabase, cwd, env })
   const progress = showProgress(terminal, { quiet: json === true })
   try {
-    return await withDatabase(config, (database) =>
+    return await withSchema(config, (database) =>
       importSynapse({ config, homeserver, source, database, clock: systemClock, progress, mode }),
     )
   } finally {

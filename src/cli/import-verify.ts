@@ -3,9 +3,9 @@ import { systemClock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import { readHomeserverConfig } from '../import/synapse/homeserver-config.ts'
 import { openSource } from '../import/synapse/source/open.ts'
-import { type Verdict, verifySynapse } from '../import/synapse/verify/verify.ts'
+import type { Verdict } from '../import/synapse/verify/verify.ts'
 import type { Context } from './context.ts'
-import { withDatabase } from './database.ts'
+import { withSchema } from './database.ts'
 import { addImportOptions, type ImportCommandOptions } from './import-options.ts'
 import { showProgress } from './import-progress.ts'
 import { printVerdict } from './import-verdict.ts'
@@ -30,13 +30,15 @@ export function addImportVerify(parent: Command, context: Context): void {
 }
 
 async function verify({ terminal, config: readConfig }: Context, options: Options): Promise<Verdict> {
+  // Only here: it brings the introspection along, which the other commands need not wait for.
+  const { verifySynapse } = await import('../import/synapse/verify/verify.ts')
   const config = await readConfig()
   const { cwd, env } = terminal
   const homeserver = await readHomeserverConfig(options.synapseConfig, { cwd })
   const source = await openSource(homeserver, { override: options.synapseDatabase, cwd, env })
   const progress = showProgress(terminal, { quiet: options.json === true })
   try {
-    return await withDatabase(config, (database) =>
+    return await withSchema(config, (database) =>
       verifySynapse({
         config,
         homeserver,

@@ -1,42 +1,89 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { addClientAdd } from './client-add.ts'
-import { addClientList } from './client-list.ts'
-import { addConfigCheck } from './config-check.ts'
-import { addConfigGenerate } from './config-generate.ts'
-import { createContext } from './context.ts'
-import { addDatabaseBackup } from './database-backup.ts'
-import { addDatabaseMigrate } from './database-migrate.ts'
-import { addDatabaseMove } from './database-move.ts'
-import { addDatabaseRestore } from './database-restore.ts'
+import { type Context, createContext } from './context.ts'
 import { addDoctor } from './doctor.ts'
 import { reportError } from './errors.ts'
-import { addImportCheck } from './import-check.ts'
-import { addImportConfigure } from './import-configure.ts'
-import { addImportRun } from './import-run.ts'
-import { addImportVerify } from './import-verify.ts'
-import { addKeysList } from './keys-list.ts'
-import { addKeysRotate } from './keys-rotate.ts'
-import { addPolicyExplain } from './policy-explain.ts'
-import { addPolicyTest } from './policy-test.ts'
 import { addReload } from './reload.ts'
 import { addServer } from './server.ts'
-import { addSessionIssue } from './session-issue.ts'
 import type { Terminal } from './terminal.ts'
-import { addUserAdd } from './user-add.ts'
-import { addUserDeactivate } from './user-deactivate.ts'
-import { addUserList } from './user-list.ts'
-import { addUserLock } from './user-lock.ts'
-import { addUserReactivate } from './user-reactivate.ts'
-import { addUserSessions } from './user-sessions.ts'
-import { addUserSetAdmin } from './user-set-admin.ts'
-import { addUserSetPassword } from './user-set-password.ts'
-import { addUserUnlock } from './user-unlock.ts'
+
+type AddCommand = (parent: Command, context: Context) => void
+
+/** A group of commands. Its code is loaded when it is asked for: no command waits until that of the others is loaded. */
+interface Group {
+  description: string
+  load(): Promise<AddCommand[]>
+}
+
+const groups: Record<string, Group> = {
+  config: {
+    description: 'write or check the configuration',
+    load: async () => [
+      (await import('./config-generate.ts')).addConfigGenerate,
+      (await import('./config-check.ts')).addConfigCheck,
+    ],
+  },
+  database: {
+    description: 'look after the database',
+    load: async () => [
+      (await import('./database-migrate.ts')).addDatabaseMigrate,
+      (await import('./database-backup.ts')).addDatabaseBackup,
+      (await import('./database-restore.ts')).addDatabaseRestore,
+      (await import('./database-move.ts')).addDatabaseMove,
+    ],
+  },
+  user: {
+    description: 'look after the users',
+    load: async () => [
+      (await import('./user-add.ts')).addUserAdd,
+      (await import('./user-set-password.ts')).addUserSetPassword,
+      (await import('./user-set-admin.ts')).addUserSetAdmin,
+      (await import('./user-lock.ts')).addUserLock,
+      (await import('./user-unlock.ts')).addUserUnlock,
+      (await import('./user-deactivate.ts')).addUserDeactivate,
+      (await import('./user-reactivate.ts')).addUserReactivate,
+      (await import('./user-list.ts')).addUserList,
+      (await import('./user-sessions.ts')).addUserSessions,
+    ],
+  },
+  session: {
+    description: 'look after the sessions of apps',
+    load: async () => [(await import('./session-issue.ts')).addSessionIssue],
+  },
+  client: {
+    description: 'look after the OAuth clients',
+    load: async () => [
+      (await import('./client-list.ts')).addClientList,
+      (await import('./client-add.ts')).addClientAdd,
+    ],
+  },
+  keys: {
+    description: 'look after the signing keys',
+    load: async () => [
+      (await import('./keys-list.ts')).addKeysList,
+      (await import('./keys-rotate.ts')).addKeysRotate,
+    ],
+  },
+  import: {
+    description: 'move users over',
+    load: async () => [(await import('./import-synapse.ts')).addImportSynapse],
+  },
+  policy: {
+    description: 'try the rules of policies.folder',
+    load: async () => [
+      (await import('./policy-test.ts')).addPolicyTest,
+      (await import('./policy-explain.ts')).addPolicyExplain,
+    ],
+  },
+}
 
 /** Runs one command and returns its exit code. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    await createProgram(terminal).parseAsync([...argv], { from: 'user' })
+    const { program, load } = createProgram(terminal)
+    // Commander prints the help of a group without a word to us before.
+    if (argv[0] === 'help' && argv[1] !== undefined) await load(argv[1])
+    await program.parseAsync([...argv], { from: 'user' })
     return 0
   } catch (error) {
     // Commander has said what it has to say already.
@@ -46,7 +93,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-function createProgram(terminal: Terminal): Command {
+function createProgram(terminal: Terminal): { program: Command; load(name: string): Promise<void> } {
   const program = new Command('postern')
     .description('The authentication service beside a Matrix homeserver')
     .version(version())
@@ -62,50 +109,14 @@ function createProgram(terminal: Terminal): Command {
   addServer(program, context)
   addReload(program, context)
   addDoctor(program, context)
+  for (const [name, { description }] of Object.entries(groups)) program.command(name).description(description)
 
-  const config = program.command('config').description('write or check the configuration')
-  addConfigGenerate(config, context)
-  addConfigCheck(config, context)
-
-  const database = program.command('database').description('look after the database')
-  addDatabaseMigrate(database, context)
-  addDatabaseBackup(database, context)
-  addDatabaseRestore(database, context)
-  addDatabaseMove(database, context)
-
-  const user = program.command('user').description('look after the users')
-  addUserAdd(user, context)
-  addUserSetPassword(user, context)
-  addUserSetAdmin(user, context)
-  addUserLock(user, context)
-  addUserUnlock(user, context)
-  addUserDeactivate(user, context)
-  addUserReactivate(user, context)
-  addUserList(user, context)
-  addUserSessions(user, context)
-
-  const session = program.command('session').description('look after the sessions of apps')
-  addSessionIssue(session, context)
-
-  const client = program.command('client').description('look after the OAuth clients')
-  addClientList(client, context)
-  addClientAdd(client, context)
-
-  const keys = program.command('keys').description('look after the signing keys')
-  addKeysList(keys, context)
-  addKeysRotate(keys, context)
-
-  const synapse = program.command('import').description('move users over').command('synapse')
-  synapse.description('move a Synapse over')
-  addImportConfigure(synapse, context)
-  addImportCheck(synapse, context)
-  addImportRun(synapse, context)
-  addImportVerify(synapse, context)
-
-  const policy = program.command('policy').description('try the rules of policies.folder')
-  addPolicyTest(policy, context)
-  addPolicyExplain(policy, context)
-  return program
+  const load = async (name: string) => {
+    const group = program.commands.find((command) => command.name() === name)
+    if (group) for (const add of (await groups[name]?.load()) ?? []) add(group, context)
+  }
+  program.hook('preSubcommand', (_program, command) => load(command.name()))
+  return { program, load }
 }
 
 /** This package's version, from the package.json two folders up in a clone and in the published package. */

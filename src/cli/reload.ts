@@ -1,9 +1,6 @@
 import type { Command } from 'commander'
 import { PosternError } from '../errors.ts'
-import { openDatabase } from '../storage/connection.ts'
-import { askServersToReload } from '../storage/server-requests.ts'
 import type { Context } from './context.ts'
-import { commandLog } from './log.ts'
 
 const PATIENCE_MS = 10_000
 
@@ -12,6 +9,9 @@ export function addReload(program: Command, { terminal, config }: Context): void
     .command('reload')
     .description('let every running server take up changed keys, pages, rules and log level')
     .action(async () => {
+      const { openDatabase } = await import('../storage/connection.ts')
+      const { askServersToReload } = await import('../storage/server-requests.ts')
+      const { commandLog } = await import('./log.ts')
       const database = await openDatabase(await config(), { log: commandLog() })
       const { servers, silent } = await askServersToReload(database.clientConfig, {
         timeoutMs: PATIENCE_MS,

@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { systemClock } from '../clock.ts'
 import { inheritedSockets } from '../server/inherited-sockets.ts'
 import type { Context } from './context.ts'
-import { serverLog } from './log.ts'
 import { welcome } from './welcome.ts'
 
 export function addServer(program: Command, { terminal, config }: Context): void {
@@ -11,6 +10,7 @@ export function addServer(program: Command, { terminal, config }: Context): void
     .description('run the service')
     .action(async () => {
       const loaded = await config()
+      const { serverLog } = await import('./log.ts')
       const log = serverLog(loaded.log.level)
       const signal = firstSignal()
       const inherited = inheritedSockets(terminal.env, process.pid)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type ListedUser, listUsers, type UserFilter } from '../users/store.ts'
 import type { Context } from './context.ts'
-import { withDatabase } from './database.ts'
+import { withSchema } from './database.ts'
 
 interface Options extends Pick<UserFilter, 'admin' | 'locked' | 'deactivated' | 'search'> {
   json?: boolean
@@ -17,7 +17,7 @@ export function addUserList(parent: Command, { terminal, config }: Context): voi
     .option('--search <text>', 'only those whose name contains a text')
     .option('--json', 'as JSON')
     .action(async ({ json, ...filter }: Options) => {
-      const users = await withDatabase(await config(), ({ knex }) => listUsers(knex, filter))
+      const users = await withSchema(await config(), ({ knex }) => listUsers(knex, filter))
       if (json) terminal.print(JSON.stringify(users.map(toJson), null, 2))
       else for (const user of users) terminal.print([user.localpart, user.id, ...states(user)].join(' '))
     })

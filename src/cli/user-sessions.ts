@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { listLiveSessions, type Session } from '../sessions/store.ts'
 import type { Context } from './context.ts'
-import { withDatabase } from './database.ts'
+import { withSchema } from './database.ts'
 import { findUser } from './users.ts'
 
 export function addUserSessions(parent: Command, { terminal, config }: Context): void {
@@ -11,7 +11,7 @@ export function addUserSessions(parent: Command, { terminal, config }: Context):
     .option('--json', 'as JSON')
     .action(async (name: string, { json }: { json?: boolean }) => {
       const loaded = await config()
-      const sessions = await withDatabase(loaded, async ({ knex }) =>
+      const sessions = await withSchema(loaded, async ({ knex }) =>
         listLiveSessions(knex, (await findUser(knex, loaded, name)).id),
       )
       if (json) terminal.print(JSON.stringify(sessions.map(toJson), null, 2))
