@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { type Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../clock.ts'
 import { readHomeserverConfig } from '../import/synapse/homeserver-config.ts'
@@ -38,6 +39,9 @@ export async function runImport(
   { synapseConfig, synapseDatabase, json }: ImportCommandOptions,
   mode: ImportOptions['mode'],
 ): Promise<ImportReport> {
+  // Millions of rows of SQLite are garbage a moment later. V8 would let its space for new objects grow to a hundred
+  // megabytes meanwhile; without that it takes the same time.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const config = await readConfig()
   const homeserver = await readHomeserverConfig(synapseConfig, { cwd: terminal.cwd })
   const { cwd, env } = terminal

@@ -38,6 +38,14 @@ export function printReport({ print }: Pick<Terminal, 'print'>, report: ImportRe
       print(`  ${table}: ${count} × ${reason} (${examples.map(short).join(', ')}${more})`)
     }
   }
+  const { sessions, tokens } = report.gone
+  if (sessions + tokens > 0) {
+    print('')
+    const verb = mode === 'run' ? 'were' : 'would be'
+    print(
+      `Ended in Synapse since an earlier run, so here ${verb} ended too: ${sessions} sessions, ${tokens} tokens of others.`,
+    )
+  }
   if (findings.length > 0) print('')
   for (const { level, message } of findings) print(`${level}: ${message}`)
   print('')

@@ -37,6 +37,7 @@ export interface ImportReport {
   counts: Moved['counts']
   users: Moved['kinds']
   setAside: Moved['setAside']
+  gone: Moved['gone']
   /** How long it took, and about how long a run takes. */
   seconds: number
   estimatedSeconds: number
@@ -91,6 +92,7 @@ export async function importSynapse(options: ImportOptions): Promise<ImportRepor
       counts: moved.counts,
       users: moved.kinds,
       setAside: moved.setAside,
+      gone: moved.gone,
       seconds,
       // What a check leaves out, writing, is about half of the work.
       estimatedSeconds: Math.ceil(mode === 'check' ? seconds * 2 : seconds),

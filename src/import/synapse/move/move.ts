@@ -4,6 +4,7 @@ import { withoutIndexes } from '../../../storage/without-indexes.ts'
 import type { SynapseSource } from '../source/source.ts'
 import { SYNAPSE_TABLES } from '../source/tables.ts'
 import { resolveAddresses, writeAddresses } from './addresses/store.ts'
+import { type Gone, resolveGone, writeGone } from './again/store.ts'
 import { resolveDevices, writeDevices } from './devices/store.ts'
 import {
   countHere,
@@ -61,6 +62,8 @@ export interface Moved {
   counts: Record<string, TableCounts>
   kinds: UserKinds
   setAside: SetAside[]
+  /** What earlier imports brought and Synapse has ended since: a run ends it here too. */
+  gone: Gone
 }
 
 /**
@@ -82,6 +85,7 @@ export async function moveSynapse(move: Move): Promise<Moved> {
       counts: await countRows(client),
       kinds: await countUserKinds(client),
       setAside: await listSetAside(client),
+      gone: await resolveGone(client),
     }
     if (mode !== 'look') {
       await write(move, moved.counts)
@@ -116,12 +120,13 @@ async function write(
   const rows = Object.values(counts).reduce((sum, { moved }) => sum + moved, 0)
   const many = !served && rows > FEW_ROWS && rows > (await countHere(client)) / 4
   const writeRows = async () => {
+    await writeGone(client, now)
     progress.step('writing users')
     await writeUsers(client, now)
     progress.step('writing addresses and links')
     await writeAddresses(client, now)
     progress.step('writing devices')
-    await writeDevices(client)
+    await writeDevices(client, now)
     progress.step('writing tokens')
     await writeTokens(client, now)
     if (many) progress.step('making indexes')

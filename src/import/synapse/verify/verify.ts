@@ -59,6 +59,7 @@ export async function verifySynapse(options: VerifyOptions): Promise<Verdict> {
     ...look.findings.filter(({ level }) => level === 'error').map(({ message }) => message),
     ...(await obstacles(options)),
     ...missingRows(look.counts),
+    ...goneRows(look.gone),
     ...Object.values(samples).flatMap(({ differences }) =>
       differences.map(({ table, key, what }) => `${table}: ${key} ${what}`),
     ),
@@ -93,6 +94,12 @@ function missingRows(counts: ImportReport['counts']): string[] {
   return Object.entries(counts)
     .filter(([, { moved }]) => moved > 0)
     .map(([table, { moved }]) => `${table}: ${moved} rows of Synapse are not here; run the import again`)
+}
+
+function goneRows({ sessions, tokens }: ImportReport['gone']): string[] {
+  if (sessions + tokens === 0) return []
+  const what = `${sessions} sessions and ${tokens} more tokens were ended in Synapse since they were moved`
+  return [`${what}, and still work here; run the import again`]
 }
 
 async function compareSamples(

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -23,12 +23,15 @@ const STAGING = 'import_staging'
 
 /**
  * Settings of the one transaction that moves everything: room for sorting, no time limits, statistics that are enough
- * for a good join order, and both cores for deciding about rows, which takes most of the time.
+ * for a good join order, and both cores for deciding about rows, which takes most of the time. No nested loops: the
+ * tables here grow within the transaction, and where autovacuum once saw them empty (a dry run before makes it look) they
+ * would be read again from the start for every row. Hash joins take a time that grows with the rows, whatever it saw.
  */
 const SETTINGS = `
   set local work_mem = '64MB';
   set local maintenance_work_mem = '256MB';
   set local jit = off;
+  set local enable_nestloop = off;
   set local default_statistics_target = 10;
   set local parallel_setup_cost = 100;
   set local min_parallel_table_scan_size = '1MB';
@@ -42,7 +45,7 @@ const SETTINGS = `
  * temporary ones, at which PostgreSQL lets no second process help.
  */
 export async function createStaging(client: Client): Promise<void> {
-  const salt = randomBytes(16).toString('hex')
+  const salts = [randomInt(2 ** 48 - 1), randomInt(2 ** 48 - 1)]
   await client.query(SETTINGS)
   await client.query(`
     create schema ${STAGING};
@@ -55,11 +58,14 @@ export async function createStaging(client: Client): Promise<void> {
     create unlogged table synapse_unused_successors (id bigint, sealed bytea);
     create unlogged table set_aside (synapse_table text, key text, reason text);
 
-    -- A ULID as the database stores it: 48 bits of milliseconds, and 80 that are as random as the salt, for what is one of
-    -- its kind in Synapse. The 2^48 keeps leading zeros. Such an ID is unique, not secret; PostgreSQL's own random UUIDs take three times as long.
+    -- A ULID as the database stores it: 48 bits of milliseconds, and 78 that are as random as the salts, for what is one of
+    -- its kind in Synapse. Times from 2004 to 2527 have eleven digits, and others count as those; the two highest bits of
+    -- the hashes keep their number of digits. Such an ID is unique, not secret: MD5 takes twice as long, PostgreSQL's own
+    -- random UUIDs three times.
     create function pg_temp.new_id(at timestamptz, one text) returns uuid language sql stable parallel safe as $$
-      select (substr(to_hex(${2 ** 48} + (date_part('epoch', at) * 1000)::bigint), 2)
-              || right(md5(one || '${salt}'), 20))::uuid $$;
+      select ('0' || to_hex(greatest(${2 ** 40}, least(${2 ** 44 - 1}, (date_part('epoch', at) * 1000)::bigint)))
+              || to_hex(hashtextextended(one, ${salts[0]}) | '-9223372036854775808'::bigint)
+              || to_hex(hashtextextended(one, ${salts[1]}) & 32767 | 32768))::uuid $$;
     -- A time that means nothing (before 1970, after the year 9999) is none.
     create function pg_temp.time_of(ms bigint) returns timestamptz language sql immutable parallel safe as $$
       select case when ms between 1 and 253402300799000 then to_timestamp(ms::float8 / 1000) end $$;

@@ -60,10 +60,10 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
  */
 export async function writeTokens(client: Client, now: Date): Promise<void> {
   await client.query(
-    `insert into sessions (id, kind, user_id, scope, created_at, last_active_at)
-     select session_id, 'compat', owner, case when admin then $1 else '' end, created_at, created_at
+    `insert into sessions (id, kind, user_id, scope, created_at, last_active_at, imported_at)
+     select session_id, 'compat', owner, case when admin then $1 else '' end, created_at, created_at, $2
        from moved_access where problem is null and not known and deviceless`,
-    [SYNAPSE_ADMIN_SCOPE],
+    [SYNAPSE_ADMIN_SCOPE, now],
   )
   await client.query(
     `insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash, first_used_at,
