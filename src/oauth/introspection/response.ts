@@ -49,8 +49,8 @@ export function introspect(
   // Before expiry: an expired token of a locked user must not make the client throw its keys away (invariant 8).
   if (token.userLocked) return { held: true }
   const time = now.getTime()
-  if (token.consumed || (token.expiresAt && token.expiresAt <= time)) return { answer: INACTIVE }
-  if (token.sessionExpiresAt && token.sessionExpiresAt <= time) return { answer: INACTIVE }
+  if (token.consumed || (token.expiresAt !== null && token.expiresAt <= time)) return { answer: INACTIVE }
+  if (token.sessionExpiresAt !== null && token.sessionExpiresAt <= time) return { answer: INACTIVE }
   const scope = scopeOf(token, readsDeviceId)
   if (scope === undefined) return { answer: INACTIVE }
   const answer: ActiveResponse = {

@@ -7,6 +7,8 @@ export interface Column {
   type: ColumnType
   /** Its name in Synapse, where that differs. */
   from?: string
+  /** Of a form: how such a token begins, four characters each. */
+  prefixes?: readonly string[]
 }
 
 export interface SynapseTable {
@@ -63,7 +65,8 @@ export const SYNAPSE_TABLES: readonly SynapseTable[] = [
       ...['user_id', 'device_id', 'puppets_user_id'].map(text),
       boolean('used'),
       { name: 'hash', type: 'hash', from: 'token' },
-      { name: 'known_form', type: 'form', from: 'token' },
+      // A value can be one kind of token only, so that no two rows come to the same hash.
+      { name: 'known_form', type: 'form', from: 'token', prefixes: ['syt_', 'MDAx'] },
     ],
   },
   {
@@ -73,7 +76,7 @@ export const SYNAPSE_TABLES: readonly SynapseTable[] = [
       ...['id', 'next_token_id', 'expiry_ts', 'ultimate_session_expiry_ts'].map(bigint),
       ...['user_id', 'device_id'].map(text),
       { name: 'hash', type: 'hash', from: 'token' },
-      { name: 'known_form', type: 'form', from: 'token' },
+      { name: 'known_form', type: 'form', from: 'token', prefixes: ['syr_'] },
     ],
   },
 ]

@@ -7,7 +7,7 @@ export const GUEST = 'the user is a guest, and guests cannot sign in any more'
 
 /**
  * Decides about every device: `moved_devices` holds each with the session that it becomes, or has here already.
- * Device IDs: 1 to 255 characters, which is what Synapse takes from an introspection.
+ * Device IDs: 1 to 255 characters, which is what Synapse takes from an introspection. U+FFFD stands for a NUL of SQLite's.
  */
 export async function resolveDevices(client: Client, now: Date): Promise<void> {
   // Tables of their own, so that the work on each device is shared by several processes: a sum within the statement is not.
@@ -28,7 +28,7 @@ export async function resolveDevices(client: Client, now: Date): Promise<void> {
             case when m.id is null then '${NO_USER}'
                  when m.deactivated then '${DEACTIVATED}'
                  when m.guest then '${GUEST}'
-                 when length(d.device_id) not between 1 and 255 or d.device_id ~ '[[:cntrl:]]'
+                 when length(d.device_id) not between 1 and 255 or d.device_id ~ '[[:cntrl:]\ufffd]'
                    then 'the device ID is empty, longer than 255 characters or has control characters'
                  when s.kind <> 'compat' then 'a newer session has this device here'
             end as problem

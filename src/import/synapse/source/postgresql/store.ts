@@ -88,10 +88,11 @@ function select({ name, columns }: SynapseTable, has: HasColumn): string {
 }
 
 /** Tokens are hashed by Synapse's own PostgreSQL: they do not even travel (invariant 1). */
-function expressionOf({ name, type, from = name }: Column): string {
+function expressionOf({ name, type, from = name, prefixes = [] }: Column): string {
   if (type === 'hash') return `sha256(convert_to(${from}, 'UTF8'))`
   // As `mayBeToken` takes them.
-  if (type === 'form') return `left(${from}, 4) in ('syt_', 'syr_', 'MDAx') and length(${from}) <= 1024`
+  if (type === 'form')
+    return `left(${from}, 4) in (${prefixes.map((prefix) => `'${prefix}'`).join(', ')}) and length(${from}) <= 1024`
   // `admin` and others are numbers.
   if (type === 'boolean') return `${from}::int <> 0`
   return from

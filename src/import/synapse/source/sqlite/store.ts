@@ -90,18 +90,23 @@ function* lines(database: DatabaseSync, { name, columns }: SynapseTable, has: Ha
 
 /** SQLite lets any column hold anything: the casts make it what PostgreSQL would have. */
 function expressionOf({ name, type, from = name }: Column): string {
-  if (type === 'bigint') return `cast(${from} as integer)`
+  // As text: times that mean nothing may be larger than a number of JavaScript.
+  if (type === 'bigint') return `cast(cast(${from} as integer) as text)`
   if (type === 'boolean') return `${from} <> 0`
   return `cast(${from} as text)`
 }
 
-function fieldOf({ type }: Column, value: Value): string {
+function fieldOf({ type, prefixes }: Column, value: Value): string {
   if (value === null) return '\\N'
   if (type === 'text') return escaped(String(value))
   if (type === 'hash') return `\\\\x${hash('sha256', String(value))}`
-  if (type === 'form') return mayBeToken(String(value)) ? 't' : 'f'
+  if (type === 'form') return isForm(String(value), prefixes) ? 't' : 'f'
   if (type === 'boolean') return value ? 't' : 'f'
   return String(value)
+}
+
+function isForm(token: string, prefixes: readonly string[] = []): boolean {
+  return prefixes.includes(token.slice(0, 4)) && mayBeToken(token)
 }
 
 const SPECIAL = /[\\\t\n\r\0]/g
