@@ -11,7 +11,8 @@ if (Number(major) < NEEDED) {
   // What was compiled is kept beside the code, where only those who may change the code can write: half of a command's
   // start. Where it cannot be written nothing is kept.
   const { enableCompileCache } = await import('node:module')
-  enableCompileCache(new URL('../.cache/compiled', import.meta.url).pathname)
+  const { fileURLToPath } = await import('node:url')
+  enableCompileCache(fileURLToPath(new URL('../.cache/compiled', import.meta.url)))
   const { run } = await import('./cli/program.ts')
   const { systemTerminal } = await import('./cli/terminal.ts')
   // Not process.exit(): what is still being written to a pipe would be lost.
