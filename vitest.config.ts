@@ -12,8 +12,8 @@ export default defineConfig({
           include: ['test/http/**/*.test.ts'],
           // Loading the service takes longer than most files; they keep what they change to themselves.
           isolate: false,
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
         },
       },
       {

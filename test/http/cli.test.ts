@@ -123,7 +123,9 @@ describe('with a PostgreSQL and a homeserver', () => {
     expect(listed).toMatchObject([{ suspended: false, guest: false, appservice_id: 'bridge' }])
   })
 
-  test('what cannot be done is one line on standard error, and the code 1', { timeout: 60_000 }, async () => {
+  test('what cannot be done is one line on standard error, and the code 1', {
+    timeout: 180_000,
+  }, async () => {
     homeserver.addUser('carol')
     const input = PASSWORD
     const cases: [string[], string][] = [
@@ -144,7 +146,7 @@ describe('with a PostgreSQL and a homeserver', () => {
     expect(adopted.out).toMatch(/^added carol /)
   })
 
-  test('a client gets a secret that is shown once and stored as a hash', { timeout: 60_000 }, async () => {
+  test('a client gets a secret that is shown once and stored as a hash', { timeout: 180_000 }, async () => {
     const added = await postern(
       ['client', 'add', '--name', 'App', '--redirect-uri', 'https://a.example/cb'],
       { env },

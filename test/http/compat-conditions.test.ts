@@ -82,7 +82,7 @@ describe('a database that is away', () => {
 describe('check 58: a stranger learns nothing from the time', () => {
   it('whether the name or the address is unknown, known, or without a password', {
     retry: 2,
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const many = { points: 1000, per_seconds: 60 }
     postern = await startPostern({

@@ -36,7 +36,7 @@ beforeAll(async () => {
   })
   const { code, err } = await databaseOf(live.config.database.uri ?? '')('backup', backup)
   if (code !== 0) throw new Error(err)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await live.close()
   await rm(folder, { recursive: true, force: true })
@@ -76,7 +76,7 @@ async function expectTokensToWork(uri: string): Promise<void> {
 }
 
 test('a backup of a running server restores into an empty database, where tokens and jobs still work', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   expect(((await stat(backup)).mode & 0o777).toString(8)).toBe('600')
   expect(await databaseOf(empty.uri)('restore', backup)).toMatchObject({ code: 0, err: '' })

@@ -149,7 +149,7 @@ test('a homeserver with another secret, that is away, keeps its own login, or po
 })
 
 test('neighbours that take every connection and say nothing are told, and not waited for', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const sockets: Socket[] = []
   const silent = createSilentServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')

@@ -134,4 +134,4 @@ test('the job of a process that was killed is picked up by another', async () =>
   worker.kill('SIGKILL')
   await once(worker, 'exit')
   expect(await run(1)).toEqual([{ userId: 'alice' }])
-}, 60_000)
+}, 180_000)

@@ -165,7 +165,7 @@ describe('the PROXY protocol', () => {
   test('a connection that stays silent is closed', async () => {
     const { where } = await echo({ proxy_protocol: true })
     expect(await send(where, 'PROXY ')).toMatch(/^(broken)?$/)
-  }, 10_000)
+  }, 60_000)
 })
 
 test('the service listens at several places at once', async () => {
@@ -192,7 +192,7 @@ test('the service listens at several places at once', async () => {
   await expect(stat(path)).rejects.toThrow('ENOENT')
 })
 
-test('the service takes the sockets that systemd opened, by their name', { timeout: 60_000 }, async () => {
+test('the service takes the sockets that systemd opened, by their name', { timeout: 180_000 }, async () => {
   // As systemd does it: a listening socket as file descriptor 3, and the process told that it is meant.
   const opened = createServer().listen(0, '127.0.0.1')
   await once(opened, 'listening')

@@ -332,7 +332,7 @@ const flows: [string, () => Promise<unknown>][] = [
 ]
 
 describe('no secret reaches the log', () => {
-  test.each(flows)('%s', { timeout: 60_000 }, async (_, flow) => {
+  test.each(flows)('%s', { timeout: 180_000 }, async (_, flow) => {
     const [here, there] = [postern.logged.length, wired.logged.length]
     await flow()
     const lines = [...postern.logged.slice(here), ...wired.logged.slice(there)]

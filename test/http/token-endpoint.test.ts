@@ -201,7 +201,7 @@ describe('who asks and how', () => {
       socket.on('error', () => resolve(answer))
     })
     expect(closed).toMatch(/408/)
-  }, 30_000)
+  }, 90_000)
 
   test('check 39: a parameter that comes twice is refused', async () => {
     for (const name of ['grant_type', 'code', 'client_id']) {

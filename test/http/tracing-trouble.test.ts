@@ -21,7 +21,7 @@ function linesOf(logged: string[], event: string): string[] {
 }
 
 // Two processes that load everything.
-test('where tracing is off, nothing of OpenTelemetry is loaded', { timeout: 60_000 }, async () => {
+test('where tracing is off, nothing of OpenTelemetry is loaded', { timeout: 180_000 }, async () => {
   expect(await loadedPackages()).toEqual([])
   expect(await loadedPackages('http://localhost:4318/v1/traces')).toContain('@opentelemetry/sdk-trace')
 })
