@@ -39,7 +39,10 @@ async function generate(options: Options, terminal: Terminal): Promise<void> {
   const values = options.sample ? {} : valuesOf(publicUrl, settings, secret)
   const { synapseOutput } = options
   if (synapseOutput !== undefined && !settings)
-    throw new PosternError('synapse_output', '--synapse-output needs --synapse: the configuration that it goes with')
+    throw new PosternError(
+      'synapse_output',
+      '--synapse-output needs --synapse: the configuration that it goes with',
+    )
   const output = await write(renderConfig(values), options.output, terminal)
   if (settings) await explain(settings, { publicUrl, secret, output, synapseOutput }, terminal)
 }
@@ -75,12 +78,16 @@ async function write(
   return path
 }
 
+interface Made {
+  publicUrl: string | undefined
+  secret: string
+  /** Files; undefined for standard output. */
+  output: string | undefined
+  synapseOutput: string | undefined
+}
+
 /** The homeserver's part, and what is left to do by hand. Beside a configuration on standard output it goes to standard error. */
-async function explain(
-  settings: HomeserverSettings,
-  made: { publicUrl?: string; secret: string; output?: string; synapseOutput?: string },
-  terminal: Terminal,
-): Promise<void> {
+async function explain(settings: HomeserverSettings, made: Made, terminal: Terminal): Promise<void> {
   const { publicUrl, output, synapseOutput } = made
   const say = output ? terminal.print : terminal.note
   if (output) say(`Written: ${output}`)

@@ -37,7 +37,9 @@ export async function likeHost(root: string): Promise<void> {
   await copy('/etc/pip.conf', join(root, 'etc/pip.conf'))
   // A company's proxy has a certificate of its own; Debian's are there already, and twice does no harm.
   await copy('/etc/ssl/certs/ca-certificates.crt', join(root, 'usr/local/share/ca-certificates/host.crt'))
-  const hosts = (await readFile('/etc/hosts', 'utf8')).split('\n').filter((line) => !/^(127\.|::1)/.test(line))
+  const hosts = (await readFile('/etc/hosts', 'utf8'))
+    .split('\n')
+    .filter((line) => !/^(127\.|::1)/.test(line))
   await writeFile(join(root, 'etc/hosts'), `127.0.0.1 localhost\n::1 localhost\n${hosts.join('\n')}\n`)
 }
 
@@ -61,6 +63,8 @@ async function copy(from: string, to: string): Promise<void> {
 export function networkEnvironment(): Record<string, string> {
   const names = /^(https?_proxy|no_proxy|npm_config_(registry|https?_proxy|cafile)|pip_.*)$/i
   return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (names.test(name) && value ? [[name, value]] : [])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      names.test(name) && value ? [[name, value]] : [],
+    ),
   )
 }

@@ -14,7 +14,7 @@ const bootScript = fileURLToPath(new URL('boot.sh', import.meta.url))
 
 export interface RunOptions {
   /** Typed into its terminal; without it there is none. */
-  typed?: string
+  typed?: string | undefined
   env?: Record<string, string>
 }
 
@@ -54,7 +54,9 @@ export async function bootDebian(suite: string): Promise<DebianMachine> {
   const killWithUs = () => child.kill('SIGKILL')
   process.once('exit', killWithUs)
   const init = await childOf(child)
-  const network = spawn('slirp4netns', ['--configure', '--mtu=65520', String(init), 'tap0'], { stdio: 'ignore' })
+  const network = spawn('slirp4netns', ['--configure', '--mtu=65520', String(init), 'tap0'], {
+    stdio: 'ignore',
+  })
   const run = (script: string, options: RunOptions = {}) => runShell({ init, root }, script, options)
 
   const machine: DebianMachine = {
@@ -140,6 +142,8 @@ async function runShell(
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
     LANG: 'C.UTF-8',
+    // Node.js trusts what the machine trusts.
+    NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/ca-certificates.crt',
     DEBIAN_FRONTEND: 'noninteractive',
     ...networkEnvironment(),
     ...env,
