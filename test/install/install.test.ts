@@ -32,7 +32,7 @@ beforeEach(({ skip }) => skip(stoppedAt !== undefined, `${stoppedAt} failed`))
 /** Runs a block as an operator does, who goes no further once something fails. */
 async function follow(page: string, { line, commands }: { line: number; commands: string }): Promise<string> {
   // What asks for a password is typed into, twice.
-  const typed = /postern user add/.test(commands) ? `${PASSWORD}\n${PASSWORD}\n` : undefined
+  const typed = /postern user add/.test(commands) ? [PASSWORD, PASSWORD] : undefined
   const { code, output, failedAt } = await machine.run(commands, { typed })
   if (code === 0) return output
   stoppedAt = `${page}:${line + (failedAt ?? 1) - 1}`

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,8 +13,8 @@ const execute = promisify(execFile)
 const bootScript = fileURLToPath(new URL('boot.sh', import.meta.url))
 
 export interface RunOptions {
-  /** Typed into its terminal; without it there is none. */
-  typed?: string | undefined
+  /** Typed into its terminal, a line for each question; without it there is none. */
+  typed?: readonly string[] | undefined
   env?: Record<string, string>
 }
 
@@ -151,8 +151,22 @@ async function runShell(
   const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
   const command = typed === undefined ? bash.split(' ') : inTerminal
   const child = spawn('nsenter', ['--target', String(init), '--all', 'env', '-i', ...settings, ...command])
-  child.stdin.end(typed)
+  if (typed === undefined) child.stdin.end()
+  else answerQuestions(child, typed)
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   const line = await readFile(join(notes, 'line'), 'utf8').catch(() => '')
   return { code: code as number, output: out + err, failedAt: line ? Number(line) : undefined }
+}
+
+/** Types as a person does: a line when it is asked for, no sooner. */
+function answerQuestions(child: ChildProcessWithoutNullStreams, lines: readonly string[]): void {
+  const left = [...lines]
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-200)
+    const line = /: $/.test(said) ? left.shift() : undefined
+    if (line === undefined) return
+    said = ''
+    child.stdin.write(`${line}\r`)
+  })
 }
