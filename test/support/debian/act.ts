@@ -38,6 +38,7 @@ async function setUp({ link, username }: { link: string; username: string }): Pr
 async function passwordSignIn(username: string): Promise<string> {
   const response = await fetch(`${HOMESERVER}/_matrix/client/v3/login`, {
     method: 'POST',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       type: 'm.login.password',
       identifier: { type: 'm.id.user', user: username },
