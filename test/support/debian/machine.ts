@@ -1,6 +1,6 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -41,7 +41,8 @@ export async function bootDebian(suite: string): Promise<DebianMachine> {
   if (process.getuid?.() !== 0) throw new Error('Only root can boot a Debian in a folder')
   const image = await emptyDebian(suite)
   for (const name of ['apt/partial', 'npm', 'pip']) await mkdir(join(cacheFolder, name), { recursive: true })
-  const root = await mkdtemp(join(cacheFolder, 'machine-'))
+  await removeLeftovers()
+  const root = await mkdtemp(join(cacheFolder, `machine-${process.pid}-`))
   await copyOf(image, root)
   for (const name of ['.npm', '.cache/pip']) await mkdir(join(root, 'root', name), { recursive: true })
   await writeFile(join(root, 'etc/resolv.conf'), 'nameserver 10.0.2.3\n')
@@ -78,6 +79,15 @@ export async function bootDebian(suite: string): Promise<DebianMachine> {
   }
   await untilBooted(machine, child)
   return machine
+}
+
+/** The folders of machines whose test was killed. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    const pid = /^machine-(\d+)-/.exec(name)?.[1]
+    const alive = pid === undefined || (await stat(`/proc/${pid}`).catch(() => undefined))
+    if (!alive) await rm(join(cacheFolder, name), { recursive: true, force: true })
+  }
 }
 
 /** A control group for its systemd, which would take over ours. Undefined where the host has none of version 2. */
