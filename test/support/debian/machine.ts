@@ -103,9 +103,19 @@ async function controlGroup(): Promise<string | undefined> {
   )
 }
 
+/** A group can go once its last process has. */
 async function removeGroups(group: string): Promise<void> {
   const { stdout } = await execute('find', [group, '-depth', '-type', 'd'])
-  for (const folder of stdout.trim().split('\n')) await rmdir(folder).catch(() => undefined)
+  for (const folder of stdout.trim().split('\n')) {
+    for (let tries = 0; tries < 50; tries++) {
+      const gone = await rmdir(folder).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => error.code !== 'EBUSY',
+      )
+      if (gone) break
+      await sleep(100)
+    }
+  }
 }
 
 /** Process 1 of the machine, by the number that it has outside. */
