@@ -14,6 +14,7 @@ interface Options {
   synapse?: string
   publicUrl?: string
   output?: string
+  synapseOutput?: string
   sample?: boolean
 }
 
@@ -24,6 +25,7 @@ export function addConfigGenerate(parent: Command, { terminal }: Context): void 
     .option('--synapse <homeserver.yaml>', "take what is known from the homeserver's configuration")
     .option('--public-url <url>', 'the address under which browsers will reach this service')
     .option('--output <file>', 'where to write it, instead of standard output')
+    .option('--synapse-output <file>', "where to write the homeserver's part, instead of showing it")
     .option('--sample', 'no secrets, only the defaults (config.sample.yaml)')
     .action((options: Options) => generate(options, terminal))
 }
@@ -35,8 +37,14 @@ async function generate(options: Options, terminal: Terminal): Promise<void> {
     : undefined
   const secret = settings?.secret ?? randomBytes(32).toString('hex')
   const values = options.sample ? {} : valuesOf(publicUrl, settings, secret)
+  const { synapseOutput } = options
+  if (synapseOutput !== undefined && !settings)
+    throw new PosternError(
+      'synapse_output',
+      '--synapse-output needs --synapse: the configuration that it goes with',
+    )
   const output = await write(renderConfig(values), options.output, terminal)
-  if (settings) explain(settings, { publicUrl, secret, output }, terminal)
+  if (settings) await explain(settings, { publicUrl, secret, output, synapseOutput }, terminal)
 }
 
 function valuesOf(publicUrl: string | undefined, settings: HomeserverSettings | undefined, secret: string) {
@@ -70,32 +78,42 @@ async function write(
   return path
 }
 
-/** What is left to do by hand. Beside a configuration on standard output it goes to standard error. */
-function explain(
-  settings: HomeserverSettings,
-  {
-    publicUrl,
-    secret,
-    output,
-  }: { publicUrl: string | undefined; secret: string; output: string | undefined },
-  terminal: Terminal,
-): void {
+interface Made {
+  publicUrl: string | undefined
+  secret: string
+  /** Files; undefined for standard output. */
+  output: string | undefined
+  synapseOutput: string | undefined
+}
+
+/** The homeserver's part, and what is left to do by hand. Beside a configuration on standard output it goes to standard error. */
+async function explain(settings: HomeserverSettings, made: Made, terminal: Terminal): Promise<void> {
+  const { publicUrl, output, synapseOutput } = made
   const say = output ? terminal.print : terminal.note
   if (output) say(`Written: ${output}`)
-  // Synapse asks on the machine's own address, so it works before DNS and TLS do.
-  const endpoint = `http://localhost:8080${publicUrl ? new URL(publicUrl).pathname : '/'}`
-  say(
-    'Put this into homeserver.yaml (if Synapse is on another machine, write the public address as endpoint):',
-  )
-  say('')
-  const stanza = { matrix_authentication_service: { enabled: true, endpoint, secret } }
-  // Quoted, because YAML 1.1, which Synapse reads, takes more words for numbers.
-  const text = stringify(stanza, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' })
-  for (const line of text.trimEnd().split('\n')) say(line)
-  say('')
+  const text = homeserverPart(publicUrl, made.secret)
+  if (synapseOutput) {
+    say(`Written: ${await write(text, synapseOutput, terminal)}`)
+    say('It is for Synapse: give it to its account, and have Synapse read it beside homeserver.yaml.')
+  } else {
+    say(
+      'Put this into homeserver.yaml (if Synapse is on another machine, write the public address as endpoint):',
+    )
+    say('')
+    for (const line of text.trimEnd().split('\n')) say(line)
+    say('')
+  }
   if (settings.conflicts.length > 0)
     say(`Remove from homeserver.yaml, or Synapse does not start: ${settings.conflicts.join(', ')}`)
   if (!settings.endpoint)
     say('homeserver.yaml does not tell where Synapse listens: set matrix.endpoint and matrix.secret yourself')
   if (!publicUrl) say('Set http.public_url to the address under which browsers will reach this service')
+}
+
+function homeserverPart(publicUrl: string | undefined, secret: string): string {
+  // Synapse asks on the machine's own address, so it works before DNS and TLS do.
+  const endpoint = `http://localhost:8080${publicUrl ? new URL(publicUrl).pathname : '/'}`
+  const part = { matrix_authentication_service: { enabled: true, endpoint, secret } }
+  // Quoted, because YAML 1.1, which Synapse reads, takes more words for numbers.
+  return stringify(part, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' })
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../clock.ts'
 import { inheritedSockets } from '../server/inherited-sockets.ts'
 import type { Context } from './context.ts'
+import { tellSystemd } from './tell-systemd.ts'
 import { welcome } from './welcome.ts'
 
 export function addServer(program: Command, { terminal, config }: Context): void {
@@ -24,6 +25,7 @@ export function addServer(program: Command, { terminal, config }: Context): void
       try {
         const setupPath = await server.app.firstAdmin.issue()
         welcome(loaded, { listening: server.listening, setupPath }, terminal)
+        await tellSystemd(terminal.env)
         await collectGarbage()
         await letHashingYield()
         log.info({ signal: await signal }, 'server.stopping')

@@ -110,6 +110,30 @@ describe('config generate', () => {
     )
   })
 
+  test('writes the section to a file of its own, for its owner only, and shows no secret', async () => {
+    await put('homeserver.yaml', HOMESERVER)
+    const args = ['--synapse', 'homeserver.yaml', '--output', 'p.yaml', '--synapse-output', 's.yaml']
+    const { out } = await postern(['config', 'generate', ...args])
+    const { matrix } = await loadConfig({ file: 'p.yaml', env: {}, cwd: folder })
+    expect(parse(await readFile(join(folder, 's.yaml'), 'utf8'))).toEqual({
+      matrix_authentication_service: {
+        enabled: true,
+        endpoint: 'http://localhost:8080/',
+        secret: matrix.secret,
+      },
+    })
+    expect((await stat(join(folder, 's.yaml'))).mode & 0o777).toBe(0o600)
+    expect(out).toContain(`Written: ${join(folder, 's.yaml')}`)
+    expect(out).not.toContain(matrix.secret)
+    expect(out).toContain('Remove from homeserver.yaml')
+  })
+
+  test('a file for the section needs the homeserver.yaml that it belongs to', async () => {
+    const { code, err } = await postern(['config', 'generate', '--synapse-output', 's.yaml'])
+    expect(code).toBe(1)
+    expect(err).toContain('--synapse-output needs --synapse')
+  })
+
   test('keeps a secret that homeserver.yaml has already', async () => {
     await put(
       'homeserver.yaml',

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -90,6 +90,23 @@ test('the server starts from nothing, commands work beside it, and SIGTERM ends 
   expect(second.code).toBe(1)
   expect(second.err.split('\n')).toHaveLength(1)
   expect(await stop(first.child)).toBe(0)
+})
+
+test('a service manager that waits is told once the server answers', { timeout: 120_000 }, async () => {
+  const told = join(folder, 'told')
+  const health = new URL('health', options.env.POSTERN_HTTP__PUBLIC_URL)
+  const ask = `fetch('${health}').then((r) => console.log(process.argv[1], process.env.NOTIFY_SOCKET, r.status))`
+  await writeFile(
+    join(folder, 'systemd-notify'),
+    `#!/bin/sh\n"${process.execPath}" --eval "${ask}" -- "$1" > "${told}"\n`,
+    { mode: 0o755 },
+  )
+  options.env.PATH = `${folder}:${process.env.PATH}`
+  options.env.NOTIFY_SOCKET = '/run/there'
+  await startServer()
+  await expect
+    .poll(() => readFile(told, 'utf8').catch(() => ''), { timeout: 20_000 })
+    .toBe('--ready /run/there 200\n')
 })
 
 test('until there is an admin the start prints a link below the public address', {

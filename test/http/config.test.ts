@@ -33,7 +33,7 @@ describe('without a file', () => {
     const config = await loadConfig({ env: {}, cwd: folder })
     expect(config.http).toEqual({
       public_url: 'http://localhost:8080/',
-      listeners: [{ host: 'localhost', port: 8080 }],
+      listeners: [{ host: '127.0.0.1', port: 8080 }],
       drain_limit: 20,
       trusted_proxies: ['127.0.0.0/8', '::1/128'],
     })
@@ -171,7 +171,7 @@ describe('the environment', () => {
       HOME: '/root',
     })
     expect(config.http.public_url).toBe('https://b.example/auth/')
-    expect(config.http.listeners).toEqual([{ host: 'localhost', port: 8081 }])
+    expect(config.http.listeners).toEqual([{ host: '127.0.0.1', port: 8081 }])
     expect(config.passwords.enabled).toBe(false)
     expect(config.limits.sign_in_per_user).toEqual({ points: 3, per_seconds: 300 })
     expect(config.data_folder).toBe('/srv/postern')
@@ -188,7 +188,7 @@ describe('the environment', () => {
 
   test('a variable that is no YAML is an error', async () => {
     expect(await problems('', { POSTERN_HTTP__LISTENERS: '[{port: 1' })).toEqual([
-      'environment variable POSTERN_HTTP__LISTENERS: is not valid YAML; write a list such as [{ host: localhost, port: 8080 }] instead',
+      'environment variable POSTERN_HTTP__LISTENERS: is not valid YAML; write a list such as [{ host: 127.0.0.1, port: 8080 }] instead',
     ])
   })
 

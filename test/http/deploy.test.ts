@@ -70,6 +70,9 @@ test('the configuration of the compose file and the container is one that the se
   const config = await loadConfig({ env, cwd: folder })
   expect(config.matrix).toMatchObject({ secret: 'a-secret-that-both-share', server_name: 'example.org' })
   expect(config.http.listeners).toMatchObject([{ host: '0.0.0.0', port: 8080 }])
+  const [, ...healthcheck] = services.postern.healthcheck.test
+  const own = /^HEALTHCHECK [\s\S]*?CMD (\[.*\])$/m.exec(await read('deploy/Containerfile'))?.[1]
+  expect(healthcheck).toEqual(JSON.parse(own ?? ''))
   for (const name of services.postern.secrets) expect(secrets).toHaveProperty(name)
   for (const service of Object.values<{ volumes: string[] }>(services))
     for (const volume of service.volumes) expect(volumes).toHaveProperty(volume.split(':')[0] ?? '')

@@ -73,6 +73,7 @@ async function nginx(folder: string, snippet: string, ports: ProxyOptions['ports
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((one) => `${one}_temp_path ${folder}/${one};`)
     .join('\n')
+  const plain = replaced(snippet, Object.fromEntries(listening)).replaceAll(/^ *ssl_certificate.*\n/gm, '')
   const file = join(folder, 'nginx.conf')
   await writeFile(
     file,
@@ -83,7 +84,7 @@ async function nginx(folder: string, snippet: string, ports: ProxyOptions['ports
     http {
     access_log /dev/stdout combined;
     ${temporary}
-    ${replaced(snippet, Object.fromEntries(listening))}
+    ${plain}
     }`,
   )
   return { command: '/usr/sbin/nginx', args: ['-p', folder, '-e', 'stderr', '-c', file] }

@@ -4,8 +4,10 @@ import { baseUrl, count, flag, network, path, seconds, text } from '../kinds.ts'
 const listener = z
   .strictObject({
     host: text
-      .default('localhost')
-      .describe('The host name or address to listen on; `0.0.0.0` or `::` is all.'),
+      .default('127.0.0.1')
+      .describe(
+        'The address to listen on, or a name, whose first address is taken; `0.0.0.0` or `::` is all.',
+      ),
     port: count(0, 65_535).default(8080).describe('The TCP port; `0` takes any that is free.'),
     unix: path.optional().describe('A Unix socket to listen on, instead of host and port.'),
     unix_mode: z
@@ -27,7 +29,7 @@ const listener = z
     path: ['systemd'],
     message: 'is given beside unix; write only one of the two',
   })
-  .meta({ write: '{ host: localhost, port: 8080 }' })
+  .meta({ write: '{ host: 127.0.0.1, port: 8080 }' })
 
 export type ListenerConfig = z.output<typeof listener>
 
@@ -42,10 +44,10 @@ export const httpSection = z
     listeners: z
       .array(listener)
       .min(1, 'is empty')
-      .default([{ host: 'localhost', port: 8080 }])
+      .default([{ host: '127.0.0.1', port: 8080 }])
       .meta({
         type: 'list of listeners',
-        write: 'a list such as [{ host: localhost, port: 8080 }]',
+        write: 'a list such as [{ host: 127.0.0.1, port: 8080 }]',
         description: 'Where the service listens, in plain HTTP; TLS is the work of a reverse proxy.',
       }),
     trusted_proxies: z.array(network).default(['127.0.0.0/8', '::1/128']).meta({

@@ -32,6 +32,8 @@ export interface OldWorld {
   newProxy: string
   machine: Machine
   guide: Guide
+  /** Whose step 1 belongs to it. */
+  installGuide: Guide
   people: Record<string, OldSession>
   close(): Promise<void>
 }
@@ -84,6 +86,10 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
     'drop database postern': `drop database ${databaseName}`,
     'create database postern owner synapse_user': `create database ${databaseName} owner "${database.section.args.user}"`,
   })
+  const installGuide = await readGuide('docs/install.md', {
+    '/opt/postern': opt,
+    '/usr/local/bin': machine.bin,
+  })
   await units['matrix-synapse'].start()
   const people = await fillSynapse(synapse.url)
   await units['matrix-synapse'].stop()
@@ -101,6 +107,7 @@ export async function startOldWorld(engine: Engine): Promise<OldWorld> {
     newProxy: `http://127.0.0.1:${matrix}`,
     machine,
     guide,
+    installGuide,
     people,
     async close() {
       await units.postern.stop()
