@@ -126,7 +126,7 @@ test('a key that cannot be read is logged at a reload, and the keys stay as they
   const parts = await postern.reload()
   const fault = parts.find(({ part }) => part === 'signing keys')?.fault
   expect(fault).toContain(`${join(folder, 'a-new-one.pem')}: is not an unencrypted private key`)
-  expect(parts).toContainEqual({ part: 'templates' })
+  expect(parts).toContainEqual({ part: 'pages' })
   expect(postern.logged.join()).toContain('reload.refused')
   expect(await keySet()).toEqual(before)
 })

@@ -133,8 +133,11 @@ describe('check 60: limits', () => {
 })
 
 describe('check 58: a stranger learns nothing from the time', () => {
-  /** The names take turns, so that a busy machine slows all of them alike. */
-  async function medians(names: string[], rounds: number): Promise<number[]> {
+  /**
+   * The names take turns, so that a busy machine slows all of them alike. Whatever else it does makes some attempts slower
+   * and none faster: the quicker half tells.
+   */
+  async function typical(names: string[], rounds: number): Promise<number[]> {
     const samples = names.map((): number[] => [])
     for (let index = 0; index < rounds; index++) {
       for (const [at, name] of names.entries()) {
@@ -143,7 +146,7 @@ describe('check 58: a stranger learns nothing from the time', () => {
         samples[at]!.push(performance.now() - before)
       }
     }
-    return samples.map((times) => times.sort((a, b) => a - b)[Math.floor(rounds / 2)]!)
+    return samples.map((times) => times.sort((a, b) => a - b)[Math.floor(rounds / 4)]!)
   }
 
   const tolerance = (times: number[]) => Math.max(5, Math.min(...times) * 0.1)
@@ -159,7 +162,7 @@ describe('check 58: a stranger learns nothing from the time', () => {
     retry: 2,
     timeout: 180_000,
   }, async () => {
-    const times = await medians(['nobody-there', 'heidi', 'ivan', 'judy'], 50)
+    const times = await typical(['nobody-there', 'heidi', 'ivan', 'judy'], 50)
     expect(Math.max(...times) - Math.min(...times)).toBeLessThan(tolerance(times))
   })
 
@@ -171,7 +174,7 @@ describe('check 58: a stranger learns nothing from the time', () => {
       await importedUser('leo', 7)
       await importedUser('mallory', 9)
     }
-    const times = await medians(['nobody-there', 'heidi', 'leo', 'mallory'], 20)
+    const times = await typical(['nobody-there', 'heidi', 'leo', 'mallory'], 40)
     expect(Math.max(...times) - Math.min(...times)).toBeLessThan(tolerance(times))
   })
 })

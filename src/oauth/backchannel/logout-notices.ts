@@ -52,7 +52,7 @@ export function createLogoutNotices(deps: LogoutNoticesDeps) {
   /** The app was not told, and will not be. */
   async function giveUp(session: NoticedSession, reason: string): Promise<void> {
     const { id: sessionId, userId, clientId } = session
-    log.warn({ sessionId, clientId, reason }, 'an app could not be told that its session ended')
+    log.warn({ sessionId, clientId, reason }, 'client.logout_failed')
     await recordAudit(db, clock.now(), {
       event: 'client.logout_failed',
       actor: 'system',
@@ -76,7 +76,7 @@ export function createLogoutNotices(deps: LogoutNoticesDeps) {
     const privateToo = client.kind !== 'dynamic' || allowInsecureUris
     const delivery = await deliver(uri, { logout_token: token }, { privateToo })
     if (delivery.result === 'delivered') {
-      log.info({ sessionId, clientId: client.clientId }, 'an app was told that its session ended')
+      log.info({ sessionId, clientId: client.clientId }, 'client.logout_told')
       return
     }
     const waited = (clock.now().getTime() - session.endedAt.getTime()) / 1000
