@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { formSignIn, passwordSignIn } from './people.ts'
+import { passwordSignIn } from './people.ts'
 
 // A process of its own that sends sign-ins at a steady rate, whatever the answers, and prints what came of them:
-// node flood.ts <compat or page> <base> <per second> <seconds> <name…>
+// node flood.ts <base> <per second> <seconds> <name…>
 
-const [door, base = '', rate, seconds, ...names] = process.argv.slice(2)
-const signIn = door === 'page' ? formSignIn : passwordSignIn
+const [base = '', rate, seconds, ...names] = process.argv.slice(2)
 const perSecond = Number(rate)
 /** Never more than this at a time, however late this process is itself. */
 const MOST_AT_ONCE = 500
@@ -17,7 +16,7 @@ let open = 0
 async function attempt(index: number): Promise<void> {
   open++
   const before = performance.now()
-  const answer = await signIn(base, names[index % names.length] ?? '')
+  const answer = await passwordSignIn(base, names[index % names.length] ?? '')
   const status = String(answer?.status ?? 0)
   statuses[status] = (statuses[status] ?? 0) + 1
   if (status === '503') refusals.push(performance.now() - before)

@@ -2,7 +2,6 @@ import type { Knex } from 'knex'
 import { newId, toUuid } from '../../../src/ids.ts'
 import { hashArgon2 } from '../../../src/users/password-schemes.ts'
 import { setPasswordHash } from '../../../src/users/store.ts'
-import { createAgent } from '../agent.ts'
 import type { FakeHomeserver } from '../fake-homeserver.ts'
 import { PASSWORD } from '../oauth.ts'
 
@@ -44,16 +43,4 @@ export function passwordSignIn(base: string, user: string): Promise<Signed | und
 
 export function signOut(base: string, token: string): Promise<Signed | undefined> {
   return send(`${base}_matrix/client/v3/logout`, {}, token).catch(() => undefined)
-}
-
-/** A sign-in by the page, as a browser does it; undefined where the connection failed. */
-export async function formSignIn(base: string, user: string): Promise<{ status: number } | undefined> {
-  try {
-    const agent = createAgent(base)
-    const page = await agent.get(`${base}login`)
-    if (page.status !== 200) return page
-    return await agent.submit(page, { username: user, password: PASSWORD })
-  } catch {
-    return undefined
-  }
 }
