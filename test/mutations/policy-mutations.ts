@@ -104,7 +104,7 @@ export const policyMutations: Mutation[] = [
     file: 'src/sessions/session-limit.ts',
     find: 'if (tooMany <= 0) return []',
     replace: 'if (tooMany <= 100) return []',
-    test: LIMIT('of ten at once'),
+    test: LIMIT('of twenty at once no more'),
   },
   {
     breaks: "pushes out an appservice's session",
