@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
 import { type App, makeApps, seenByHomeserver, step, total } from '../support/faults/apps.ts'
 import { makePeople, passwordSignIn } from '../support/faults/people.ts'
-import { createService, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
+import { createService, memoryOf, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
 
 const FLOOD = fileURLToPath(new URL('../support/faults/flood.ts', import.meta.url))
 
@@ -36,12 +35,6 @@ afterAll(async () => {
   await database?.close()
   await removeFolder(service.folder)
 })
-
-/** Megabytes that the service's own process holds. */
-async function memory(): Promise<number> {
-  const status = await readFile(`/proc/${service.child.pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024
-}
 
 function percentile(times: number[], part: number): number {
   return times.toSorted((a, b) => a - b)[Math.floor(times.length * part)] ?? Number.NaN
@@ -97,7 +90,7 @@ test('check 61: ten times more sign-ins than the machine can hash starve nobody'
   timeout: 180_000,
 }, async () => {
   const perSecond = await capacity()
-  const before = await memory()
+  const before = await memoryOf(service)
   const quiet = await measure(3000)
   const flooding = flood(perSecond * 10, 10)
 
@@ -112,6 +105,6 @@ test('check 61: ten times more sign-ins than the machine can hash starve nobody'
   expect(statuses['503']).toBeGreaterThan(statuses['200'] ?? 0)
   expect(medianRefusal).toBeLessThan(1000)
   // Bounded by what may wait and by what the allocator keeps; docs/performance.md has the figures.
-  expect(await memory()).toBeLessThan(before + 400)
+  expect(await memoryOf(service)).toBeLessThan(before + 400)
   expect((await passwordSignIn(service.url, people[0] ?? ''))?.status).toBe(200)
 })

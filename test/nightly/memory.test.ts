@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
 import { type App, makeApps, run, total } from '../support/faults/apps.ts'
 import { makePeople, passwordSignIn } from '../support/faults/people.ts'
-import { createService, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
+import { createService, memoryOf, removeFolder, SECRET, type Service } from '../support/faults/service.ts'
 
 const FLOOD = fileURLToPath(new URL('../support/faults/flood.ts', import.meta.url))
 const SECONDS = 300
@@ -38,11 +37,6 @@ afterAll(async () => {
   await removeFolder(service.folder)
 })
 
-async function megabytes(): Promise<number> {
-  const status = await readFile(`/proc/${service.child.pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024
-}
-
 test('check 61: memory does not grow from the first to the fifth minute of a flood of sign-ins', async () => {
   const people = await makePeople(database.knex, homeserver, 20)
   const args = [FLOOD, service.url, String(PER_SECOND), String(SECONDS), ...people]
@@ -53,7 +47,7 @@ test('check 61: memory does not grow from the first to the fifth minute of a flo
   const samples: number[] = []
   while (child.exitCode === null) {
     await new Promise((resolve) => setTimeout(resolve, 5000))
-    samples.push(await megabytes())
+    samples.push(await memoryOf(service))
   }
   await load.stop()
   const { statuses } = JSON.parse(await done) as { statuses: Record<string, number> }

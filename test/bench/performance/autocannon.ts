@@ -2,8 +2,8 @@ import autocannon from 'autocannon'
 import type { LoadGenerator } from './load.ts'
 
 /**
- * The same load by autocannon, the load generator of the field for Node.js. A request costs it some 45 microseconds, so
- * that it can ask a server no more than about 20,000 times a second: what a server does beyond that, it does not show.
+ * The same load by autocannon, the load generator of the field for Node.js. It was seen to
+ * ask a server at most 23,000 times a second: what a server does beyond that, it does not show.
  */
 export const autocannonLoad: LoadGenerator = async (port, connections, seconds, conversation) => {
   let failure: Error | undefined
