@@ -65,9 +65,12 @@ export function wipeSealedSuccessors(db: Knex, before: Date): Promise<number> {
   return inBatches(
     db,
     `update tokens set successor_sealed = null where hash in (
-       select t.hash from tokens t join tokens s on s.hash = t.successor_hash
+       select t.hash from tokens t
+         join tokens s on s.hash = t.successor_hash
+         join sessions on sessions.id = s.session_id
         where t.successor_sealed is not null and t.consumed_at < ?
-          and (s.consumed_at is not null or s.first_used_at is not null) limit ?)`,
+          and (s.consumed_at is not null or s.first_used_at is not null or sessions.used_access_hash = s.access_hash)
+        limit ?)`,
     [before],
   )
 }

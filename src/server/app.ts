@@ -77,7 +77,7 @@ export async function createApp(deps: AppDeps) {
 
   const metricsHandler = createMetricsHandler(createCollect({ db, metrics, hashing: passwords.load }), log)
   const cleanUp = createCleanup({ db, clock, log, sessions, idleLimit: config.sessions.idle_limit })
-  const { activity, addUser, firstAdmin, accounts, batch } = services
+  const { activity, addUser, firstAdmin, accounts, closeBatches } = services
   return {
     handler,
     activity,
@@ -88,7 +88,7 @@ export async function createApp(deps: AppDeps) {
     accounts,
     sessions,
     metricsHandler,
-    close: () => batch.close(),
+    close: closeBatches,
   }
 }
 

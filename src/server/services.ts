@@ -24,9 +24,10 @@ import { createSignInForm } from '../signin/sign-in-form.ts'
 import type { Database } from '../storage/connection.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import { presentScope } from '../telemetry/scope.ts'
-import { traceLookups, tracePasswords } from '../telemetry/spans/work.ts'
+import { traceBatch, tracePasswords } from '../telemetry/spans/work.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import { createRefresh } from '../tokens/refresh.ts'
+import { createRotationBatch } from '../tokens/rotation-batch.ts'
 import { createAccounts } from '../users/accounts.ts'
 import { createAddUser } from '../users/add-user.ts'
 import { createChangePassword } from '../users/change-password.ts'
@@ -65,8 +66,18 @@ export function createServices(deps: AppDeps) {
   const gate = createPolicyGate({ policy: deps.policy, clock, serverName })
   const sessionServices = createSessionServices({ config, db, homeserver, jobs, clock, log, gate })
   const { sessions, sessionLimit, startSession, startCompatSession } = sessionServices
+  const tracingOf = (name: string) =>
+    tracing && { present: () => presentScope()?.span, around: traceBatch(tracing, name) }
+  const rotations = createRotationBatch({
+    clientConfig: database.clientConfig,
+    clock,
+    log,
+    accessTokenTtlSeconds: config.tokens.access_token_ttl,
+    tracing: tracingOf('refresh'),
+  })
   const refresh = createRefresh({
     db,
+    rotateCurrent: rotations.rotateCurrent,
     clock,
     accessTokenTtlSeconds: config.tokens.access_token_ttl,
     graceSeconds: config.tokens.refresh_grace,
@@ -84,7 +95,7 @@ export function createServices(deps: AppDeps) {
       metrics.batchSize.observe(size)
       metrics.batchSeconds.observe(seconds)
     },
-    tracing: tracing && { present: () => presentScope()?.span, around: traceLookups(tracing) },
+    tracing: tracingOf('introspection'),
   })
   const activity = createActivity({ db, clock, log })
   const introspect = createIntrospector({ clock, batch, activity })
@@ -138,7 +149,7 @@ export function createServices(deps: AppDeps) {
     startSession,
     startCompatSession,
     refresh,
-    batch,
+    closeBatches: () => Promise.all([batch.close(), rotations.close()]),
     metrics,
     activity,
     introspect,

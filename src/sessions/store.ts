@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
+import { byteaArray } from '../storage/bytea-array.ts'
 import { queryPrepared } from '../storage/prepared.ts'
 
 export type SessionKind = 'oauth' | 'compat' | 'personal'
@@ -235,20 +236,37 @@ export async function listOverdueSessions(
   return rows.map((row) => fromUuid(row.id))
 }
 
+/** A session that was seen in use. */
+export interface SeenSession {
+  /** As the database writes it. */
+  uuid: string
+  /** The access token that was used. */
+  accessHash: Buffer
+  /** Milliseconds. */
+  at: number
+}
+
 /**
- * Writes the last activity of many sessions in one statement; it never goes backwards. Sessions that somebody holds
- * are left out: whoever ends many takes them in another order, and waiting for each other would be a deadlock.
+ * Writes the last activity of many sessions in one statement, and the token that was used with it; neither goes backwards.
+ * Sessions that somebody holds are left out: nobody waits for this, and this waits for nobody.
  */
-export async function markActive(db: Knex, activity: { id: string; at: Date }[]): Promise<void> {
+export async function markActive(db: Knex, seen: readonly SeenSession[]): Promise<void> {
   await db.raw(
-    `with active as (select id, to_timestamp(at / 1000) as at from unnest(?::uuid[], ?::float8[]) as a(id, at)),
-     free as (
-       select s.id from sessions s join active on active.id = s.id for no key update of s skip locked
+    `with seen as (
+       select id, hash, to_timestamp(at / 1000) as at from unnest(?::uuid[], ?::bytea[], ?::float8[]) as a(id, hash, at)
+     ), free as (
+       select s.id from sessions s join seen on seen.id = s.id for no key update of s skip locked
      )
-     update sessions s set last_active_at = greatest(s.last_active_at, active.at)
-       from free join active on active.id = free.id where s.id = free.id`,
+     update sessions s
+        set last_active_at = greatest(s.last_active_at, seen.at),
+            used_access_hash = case when s.last_active_at > seen.at then s.used_access_hash else seen.hash end
+       from free join seen on seen.id = free.id where s.id = free.id`,
     // Written out: node-postgres would quote each element of an array.
-    [`{${activity.map((one) => toUuid(one.id))}}`, `{${activity.map((one) => one.at.getTime())}}`],
+    [
+      `{${seen.map(({ uuid }) => uuid)}}`,
+      byteaArray(seen.map(({ accessHash }) => accessHash)),
+      `{${seen.map(({ at }) => at)}}`,
+    ],
   )
 }
 

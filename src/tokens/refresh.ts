@@ -8,8 +8,10 @@ import {
   findSuccessor,
   type RefreshCaller,
   type RefreshTokenState,
+  type Rotation,
   reseal,
   rotate,
+  waitForSession,
 } from './store.ts'
 
 export type InvalidRefreshReason =
@@ -55,6 +57,8 @@ export interface Refreshed extends TokenPair {
 
 export interface RefreshDeps {
   db: Knex
+  /** Exchanges a current token for its successors. */
+  rotateCurrent: (rotation: Rotation) => Promise<string | undefined>
   clock: Clock
   accessTokenTtlSeconds: number
   graceSeconds: number
@@ -69,6 +73,12 @@ function newPair(kind: RefreshCaller['kind']): TokenPair {
   return { accessToken: newToken(access), refreshToken: newToken(refresh) }
 }
 
+/** The times of a refresh that is written now. */
+export function rotationTimes(clock: Clock, accessTokenTtlSeconds: number) {
+  const now = clock.now()
+  return { now, accessExpiresAt: new Date(now.getTime() + accessTokenTtlSeconds * 1000) }
+}
+
 type Outcome = { answer: Refreshed } | { lookAgain: true } | { replayed: () => Promise<void> }
 
 /**
@@ -78,25 +88,21 @@ type Outcome = { answer: Refreshed } | { lookAgain: true } | { replayed: () => P
 export function createRefresh(deps: RefreshDeps) {
   const { db, clock, accessTokenTtlSeconds, graceSeconds } = deps
 
-  function rotation(presented: string, pair: TokenPair, now: Date) {
-    return {
+  /** Makes a new pair and lets `exchange` put it in the place of the presented token; undefined where that is not current. */
+  async function withNewPair(
+    presented: string,
+    caller: RefreshCaller,
+    exchange: RefreshDeps['rotateCurrent'],
+  ): Promise<Refreshed | undefined> {
+    const pair = newPair(caller.kind)
+    const scope = await exchange({
       presentedHash: hashSecret(presented),
       sealedSuccessor: sealPair(presented, pair),
       accessHash: hashSecret(pair.accessToken),
       refreshHash: hashSecret(pair.refreshToken),
-      accessExpiresAt: new Date(now.getTime() + accessTokenTtlSeconds * 1000),
-      now,
-    }
-  }
-
-  async function rotateCurrent(
-    on: Knex,
-    presented: string,
-    caller: RefreshCaller,
-  ): Promise<Refreshed | undefined> {
-    const pair = newPair(caller.kind)
-    const session = await rotate(on, rotation(presented, pair, clock.now()), caller)
-    return session && { ...pair, scope: session.scope, expiresIn: accessTokenTtlSeconds }
+      caller,
+    })
+    return scope === undefined ? undefined : { ...pair, scope, expiresIn: accessTokenTtlSeconds }
   }
 
   function check(state: RefreshTokenState | undefined, caller: RefreshCaller, now: Date): RefreshTokenState {
@@ -134,7 +140,9 @@ export function createRefresh(deps: RefreshDeps) {
     if (remaining > 0) return { ...pair, scope: state.scope, expiresIn: remaining }
     // The unused successor is exchanged on the client's behalf, so that there is still only one live branch and
     // both the presented token and the successor (should it turn up after all) lead to it.
-    const fresh = await rotateCurrent(trx, pair.refreshToken, caller)
+    const fresh = await withNewPair(pair.refreshToken, caller, (rotation) =>
+      rotate(trx, rotation, rotationTimes(clock, accessTokenTtlSeconds)),
+    )
     if (!fresh) return undefined
     await reseal(trx, hashSecret(presented), hashSecret(fresh.refreshToken), sealPair(presented, fresh))
     return fresh
@@ -144,8 +152,11 @@ export function createRefresh(deps: RefreshDeps) {
     const now = clock.now()
     const found = await findRefreshTokenForUpdate(trx, hashSecret(presented), now)
     const { consumedAt, successorHash, successorSealed, ...rest } = check(found, caller, now)
-    // It became current between the two looks: the user was unlocked, for example.
-    if (!consumedAt) return { lookAgain: true }
+    if (!consumedAt) {
+      // It became current between the two looks (the user was unlocked, for example), or somebody holds its session.
+      await waitForSession(trx, rest.sessionId)
+      return { lookAgain: true }
+    }
     const successor = successorHash ? await findSuccessor(trx, successorHash) : undefined
     const withinGrace = now.getTime() - consumedAt.getTime() <= graceSeconds * 1000
     if (successorHash && successorSealed && successor && (withinGrace || !successor.used)) {
@@ -170,7 +181,7 @@ export function createRefresh(deps: RefreshDeps) {
   return async function refresh(presented: string, caller: RefreshCaller): Promise<Refreshed> {
     if (!mayBeToken(presented)) throw new InvalidRefreshTokenError('malformed')
     for (let attempt = 0; attempt < 3; attempt++) {
-      const current = await rotateCurrent(db, presented, caller)
+      const current = await withNewPair(presented, caller, deps.rotateCurrent)
       if (current) return current
       const outcome = await db.transaction((trx) => decide(trx, presented, caller))
       if ('answer' in outcome) return outcome.answer

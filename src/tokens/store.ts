@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Client } from 'pg'
 import { fromUuid, toUuid } from '../ids.ts'
 import type { SessionKind } from '../sessions/store.ts'
 import { byteaArray } from '../storage/bytea-array.ts'
@@ -50,79 +51,111 @@ export interface RefreshCaller {
   authenticated: boolean
 }
 
+/** A refresh token to be exchanged, and what it is to be exchanged for; hashes only. */
 export interface Rotation {
   presentedHash: Buffer
   sealedSuccessor: Buffer
   accessHash: Buffer
   refreshHash: Buffer
-  accessExpiresAt: Date
-  now: Date
+  caller: RefreshCaller
 }
 
-export interface RotatedSession {
-  sessionId: string
-  scope: string
+/** The moment of a refresh, and when the access tokens that it makes expire. */
+export interface RotationTimes {
+  now: Date
+  accessExpiresAt: Date
 }
 
 /**
- * The common case of a refresh in one statement, which is its own transaction: consume the presented token,
- * supersede the access token of its pair and insert both successors. The conditional UPDATE makes it single use:
- * of twenty at once one gets a row (invariant 4). Everything that is not the common case yields no row.
+ * The common case of a refresh in one statement, which is its own transaction: consume the presented token, supersede the
+ * access token of its pair and insert both successors. It does so for many people at once, since the commit costs most. The
+ * conditional UPDATE makes it single use: of twenty at once one gets a row (invariant 4). Everything that is not the common
+ * case yields no row, a token or session that somebody else holds included: nobody waits for somebody else's affairs.
  */
 const ROTATE = `
-  with presented as (
-    update tokens t
-       set consumed_at = $5, successor_hash = $4, successor_sealed = $2
-      from sessions s
+  with asked as (
+    select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::boolean[])
+             with ordinality as a(presented, sealed, access, refresh, kind, client_id, authenticated, n)
+  ), current as (
+    select a.*, t.session_id, t.access_hash, s.scope
+      from asked a
+      join tokens t on t.hash = a.presented
+      join sessions s on s.id = t.session_id
       left join users u on u.id = s.user_id
       left join clients c on c.client_id = s.client_id
-     where t.hash = $1 and t.kind = 'refresh' and t.consumed_at is null
-       and (t.expires_at is null or t.expires_at > $5)
-       and s.id = t.session_id and s.kind = $7 and s.ended_at is null
-       and (s.expires_at is null or s.expires_at > $5)
-       and ($7 <> 'oauth' or (s.client_id = $8 and (c.auth_method = 'none' or (c.client_id is not null and $9))))
+     where t.kind = 'refresh' and t.consumed_at is null and (t.expires_at is null or t.expires_at > $8)
+       and s.kind = a.kind and s.ended_at is null and (s.expires_at is null or s.expires_at > $8)
+       and (a.kind <> 'oauth' or (s.client_id = a.client_id
+            and (c.auth_method = 'none' or (c.client_id is not null and a.authenticated))))
        and u.locked_at is null and u.deactivated_at is null
-    returning t.session_id, t.hash, t.access_hash, s.scope
+       for no key update of t skip locked for key share of s skip locked
+  ), presented as (
+    update tokens t
+       set consumed_at = $8, successor_hash = c.refresh, successor_sealed = c.sealed
+      from current c
+     where t.hash = c.presented and t.consumed_at is null
+    returning c.*
   ), superseded as (
-    update tokens a set consumed_at = $5
-      from presented p,
-           -- An older version, or an import, did not note the pair's access token: it is looked for in its session.
-           unnest(case when p.access_hash is not null then array[p.access_hash]
-                       else array(select o.hash from tokens o
-                                   where o.session_id = p.session_id and o.kind = 'access' and o.refresh_hash = p.hash)
-                  end) as pair(hash)
-     where a.hash = pair.hash and a.consumed_at is null
+    update tokens a set consumed_at = $8 from presented p where a.hash = p.access_hash and a.consumed_at is null
+  ), superseded_older as (
+    -- An older version, or an import, did not note the pair's access token: it is looked for in its session.
+    update tokens a set consumed_at = $8
+      from presented p
+     where p.access_hash is null and a.session_id = p.session_id and a.kind = 'access' and a.refresh_hash = p.presented
+       and a.consumed_at is null
   ), successors as (
     insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash, access_hash)
-    select $3::bytea, session_id, 'access', $5::timestamptz, $6::timestamptz, $4::bytea, null from presented
+    select access, session_id, 'access', $8::timestamptz, $9::timestamptz, refresh, null from presented
     union all
-    select $4::bytea, session_id, 'refresh', $5::timestamptz, null, null, $3::bytea from presented
+    select refresh, session_id, 'refresh', $8::timestamptz, null, null, access from presented
   )
-  select session_id, scope from presented`
+  select n, scope from presented`
 
-/** Rotates a current refresh token; undefined when it is not plainly current (see `findRefreshToken`). */
-export async function rotate(
-  db: Knex,
-  rotation: Rotation,
-  caller: RefreshCaller,
-): Promise<RotatedSession | undefined> {
-  const [row] = await queryPrepared<{ session_id: string; scope: string }>(
-    db,
-    'rotate-refresh-token',
-    ROTATE,
-    [
-      rotation.presentedHash,
-      rotation.sealedSuccessor,
-      rotation.accessHash,
-      rotation.refreshHash,
-      rotation.now,
-      rotation.accessExpiresAt,
-      caller.kind,
-      caller.clientId,
-      caller.authenticated,
+type RotatedRow = [n: string, scope: string]
+
+function rotateStatement(rotations: readonly Rotation[], { now, accessExpiresAt }: RotationTimes) {
+  return {
+    name: 'rotate-refresh-tokens',
+    text: ROTATE,
+    values: [
+      byteaArray(rotations.map(({ presentedHash }) => presentedHash)),
+      byteaArray(rotations.map(({ sealedSuccessor }) => sealedSuccessor)),
+      byteaArray(rotations.map(({ accessHash }) => accessHash)),
+      byteaArray(rotations.map(({ refreshHash }) => refreshHash)),
+      rotations.map(({ caller }) => caller.kind),
+      rotations.map(({ caller }) => caller.clientId),
+      rotations.map(({ caller }) => caller.authenticated),
+      now,
+      accessExpiresAt,
     ],
-  )
-  return row && { sessionId: fromUuid(row.session_id), scope: row.scope }
+  }
+}
+
+/**
+ * Rotates current refresh tokens, each of its own session.
+ * @returns the scope of each session, in their order; undefined for a token that is not plainly current (see
+ *   `findRefreshTokenForUpdate`)
+ */
+export async function rotateMany(
+  client: Client,
+  rotations: readonly Rotation[],
+  times: RotationTimes,
+): Promise<(string | undefined)[]> {
+  const { rows } = await client.query<RotatedRow>({ ...rotateStatement(rotations, times), rowMode: 'array' })
+  const scopes: (string | undefined)[] = rotations.map(() => undefined)
+  for (const [n, scope] of rows) scopes[Number(n) - 1] = scope
+  return scopes
+}
+
+/** The same for one token, in a transaction. */
+export async function rotate(
+  trx: Knex,
+  rotation: Rotation,
+  times: RotationTimes,
+): Promise<string | undefined> {
+  const { name, text, values } = rotateStatement([rotation], times)
+  const [row] = await queryPrepared<{ scope: string }>(trx, name, text, values)
+  return row?.scope
 }
 
 /** All that decides what becomes of a refresh token that is not plainly current. */
@@ -207,18 +240,27 @@ export async function findRefreshTokenForUpdate(
   )
 }
 
+/** Waits until nobody holds a session in order to end it. */
+export async function waitForSession(trx: Knex, sessionId: string): Promise<void> {
+  await trx.raw('select 1 from sessions where id = ? for key share', [toUuid(sessionId)])
+}
+
 /** What has become of the successor pair of a consumed refresh token. */
 export interface SuccessorState {
   used: boolean
   accessExpiresAt: Date | null
 }
 
-/** A pair counts as used once its access token was seen or its refresh token consumed; so does one that is gone. */
+/**
+ * A pair counts as used once its access token was seen or its refresh token consumed; so does one that is gone. Of a session
+ * only the newest pair is not consumed, so its last seen token tells.
+ */
 export async function findSuccessor(trx: Knex, refreshHash: Buffer): Promise<SuccessorState> {
   const result = await trx.raw<{ rows: { used: boolean; expires_at: Date | null }[] }>(
-    `select r.consumed_at is not null or r.first_used_at is not null or a.first_used_at is not null as used,
-            a.expires_at
+    `select r.consumed_at is not null or r.first_used_at is not null or a.first_used_at is not null
+            or coalesce(s.used_access_hash = coalesce(r.access_hash, a.hash), false) as used, a.expires_at
        from tokens r
+       join sessions s on s.id = r.session_id
        left join tokens a on a.session_id = r.session_id and a.kind = 'access' and a.refresh_hash = r.hash
       where r.hash = ?`,
     [refreshHash],
@@ -236,25 +278,6 @@ export async function reseal(trx: Knex, hash: Buffer, successorHash: Buffer, sea
 export async function findSessionIdByToken(db: Knex, hash: Buffer): Promise<string | undefined> {
   const row = await db('tokens').where({ hash }).first('session_id')
   return row && fromUuid(row.session_id)
-}
-
-/**
- * Marks access tokens as used, in one statement, and the refresh tokens of their pairs with them: the access token's
- * row is cleaned up a day after it expired, and a replay must be recognised longer than that. Rows that somebody holds are
- * left out: a refresh takes the same two the other way round and would deadlock, and its own consumption is a use.
- */
-export async function markFirstUse(db: Knex, hashes: Buffer[], at: Date): Promise<void> {
-  await db.raw(
-    `with used as (
-       select hash, refresh_hash from tokens where hash = any(?::bytea[]) and first_used_at is null
-          for no key update skip locked
-     ), pairs as (
-       select r.hash from tokens r join used on used.refresh_hash = r.hash where r.first_used_at is null
-          for no key update of r skip locked
-     )
-     update tokens set first_used_at = ? where hash in (select hash from used union all select hash from pairs)`,
-    [byteaArray(hashes), at],
-  )
 }
 
 /** The scope of the session that a token belongs to, whatever the token's state. */

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
-import { newId } from '../../src/ids.ts'
+import { fromUuid, newId } from '../../src/ids.ts'
 import { createLookupBatch } from '../../src/oauth/introspection/batch.ts'
 import { insertSession, markEnded } from '../../src/sessions/store.ts'
 import { hashSecret } from '../../src/tokens/format.ts'
@@ -113,7 +113,7 @@ test('a thousand lookups at once each get the answer to their own question', asy
   const batch = createLookupBatch({ clientConfig: database.clientConfig, log })
   const tokens = Array.from({ length: 1000 }, (_, n) => ['a', 'b', 'c', 'nobody'][n % 4] ?? '')
   const found = await Promise.all(tokens.map((token) => batch.lookUp(hashSecret(token))))
-  expect(found.map((one) => one?.sessionId)).toEqual(tokens.map((token) => ids.get(token)))
+  expect(found.map((one) => one && fromUuid(one.sessionUuid))).toEqual(tokens.map((token) => ids.get(token)))
   await batch.close()
 })
 

@@ -324,7 +324,7 @@ const flows: [string, () => Promise<unknown>][] = [
       relay.cut()
       await everything(wired)
       expect(wired.logged.join('')).toContain('request.unavailable')
-      expect(wired.logged.join('')).toContain('introspection.database_away')
+      expect(wired.logged.join('')).toContain('batch.database_away')
       relay.mend()
       await expect.poll(async () => (await fetch(`${wired.url}ready`)).status).toBe(200)
     },

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { hashSecret } from '../../src/tokens/format.ts'
-import { markFirstUse } from '../../src/tokens/store.ts'
+import { hashSecret, newToken } from '../../src/tokens/format.ts'
 import {
   API,
   addUser,
@@ -46,6 +45,8 @@ const ok = async (response: Response): Promise<Tokens> => {
   expect(response.status).toBe(200)
   return (await response.json()) as Tokens
 }
+const tokensOn = (device: string) =>
+  obtainTokens(postern, clientId, 'alice', { params: { scope: `openid ${API} ${deviceScope(device)}` } })
 const again = async (token: string) => ok(await refresh(postern, clientId, token))
 const isActive = async (token: string) => (await introspect(postern, token)).body.active
 const use = async (token: string) => {
@@ -233,20 +234,45 @@ test('a narrower scope is allowed, and the answer says what the new token may do
   expect(String(body.scope).split(' ')).toEqual(expect.arrayContaining(second.scope.split(' ')))
 })
 
-test('a refresh and the note that its pair was used do not wait for each other in a circle', async () => {
-  const tokens = await obtainTokens(postern, clientId, 'alice')
-  const access = hashSecret(tokens.access_token)
-  const noting = await postern.db.transaction()
-  await noting.raw('select 1 from tokens where hash = ? for no key update', [access])
-  const refreshing = refresh(postern, clientId, tokens.refresh_token)
+test('a refresh waits while somebody ends the session, and the others that come with it do not', async () => {
+  const held = await obtainTokens(postern, clientId, 'alice')
+  const free = await tokensOn('ANOTHERDEVICE')
+  const ending = await postern.db.transaction()
+  await ending.raw(
+    'select 1 from sessions where id = (select session_id from tokens where hash = ?) for update',
+    [hashSecret(held.refresh_token)],
+  )
+  const waiting = refresh(postern, clientId, held.refresh_token)
+  await ok(await refresh(postern, clientId, free.refresh_token))
   await vi.waitFor(async () => {
     const { rows } = await postern.db.raw('select 1 from pg_locks where not granted')
     expect(rows.length).toBeGreaterThan(0)
   })
-  // The refresh holds the refresh token and waits for the access token, which this transaction holds.
-  await markFirstUse(noting, [access], postern.clock.now())
-  await noting.commit()
-  await ok(await refreshing)
+  await ending.rollback()
+  await ok(await waiting)
+})
+
+test('many refreshes at the same time each get the answer to their own', async () => {
+  const other = await registerClient(postern, { client_name: 'Other' })
+  const devices = Array.from({ length: 24 }, (_, n) => `MANYATONCE${n}`)
+  const before = []
+  for (const device of devices) before.push(await tokensOn(device))
+  // Every fourth asks with a token that nobody has, and as many for another client.
+  const unknown = (n: number) => n % 4 === 0
+  const foreign = (n: number) => n % 4 === 1
+  const answers = await Promise.all(
+    before.map(({ refresh_token }, n) =>
+      refresh(postern, foreign(n) ? other : clientId, unknown(n) ? newToken('mar') : refresh_token),
+    ),
+  )
+  for (const [n, answer] of answers.entries()) {
+    if (unknown(n) || foreign(n)) await refused(answer)
+    else {
+      const { body } = await introspect(postern, (await ok(answer)).access_token)
+      expect(body.device_id).toBe(devices[n])
+    }
+    expect(await isActive(before[n]!.access_token)).toBe(unknown(n) || foreign(n))
+  }
 })
 
 test('last activity is not waited for while somebody ends the session', async () => {

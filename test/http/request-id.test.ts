@@ -122,14 +122,14 @@ test('a database that is away is logged once for all introspection, and once whe
   const lines = (event: string) => strict.logged.filter((line) => line.includes(event)).length
   const look = async () => (await introspect(strict, 'syt_something_imported_long_ago')).status
   await expect.poll(look, { timeout: 10_000 }).toBe(200)
-  const before = lines('introspection.database_away')
+  const before = lines('batch.database_away')
   relay.cut()
   for (let n = 0; n < 5; n++) expect(await look()).toBe(503)
-  expect(lines('introspection.database_away')).toBe(before + 1)
-  const back = lines('introspection.database_back')
+  expect(lines('batch.database_away')).toBe(before + 1)
+  const back = lines('batch.database_back')
   relay.mend()
   await expect.poll(look, { timeout: 10_000 }).toBe(200)
-  expect(lines('introspection.database_back')).toBe(back + 1)
+  expect(lines('batch.database_back')).toBe(back + 1)
 })
 
 test('an introspection that fails for a reason of ours is answered and logged under one ID', async () => {

@@ -8,8 +8,8 @@ export interface IntrospectedToken {
   createdAt: number
   expiresAt: number | null
   consumed: boolean
-  firstUsed: boolean
-  sessionId: string
+  /** As the database writes it: it is given back as it came. */
+  sessionUuid: string
   sessionKind: 'oauth' | 'compat' | 'personal'
   sessionEnded: boolean
   sessionExpiresAt: number | null
@@ -24,7 +24,7 @@ export interface IntrospectedToken {
 
 const LOOKUP = `
   select t.hash, t.kind, date_part('epoch', t.created_at), date_part('epoch', t.expires_at),
-         t.consumed_at is not null, t.first_used_at is not null,
+         t.consumed_at is not null,
          s.id, s.kind, s.ended_at is not null, date_part('epoch', s.expires_at), s.scope, s.client_id, s.device_id,
          u.id, u.localpart, u.locked_at is not null, u.deactivated_at is not null
     from tokens t
@@ -39,8 +39,7 @@ type Row = [
   createdAt: string,
   expiresAt: string | null,
   consumed: string,
-  firstUsed: string,
-  sessionId: string,
+  sessionUuid: string,
   sessionKind: 'oauth' | 'compat' | 'personal',
   sessionEnded: string,
   sessionExpiresAt: string | null,
@@ -55,21 +54,11 @@ type Row = [
 
 const asWritten = { getTypeParser: () => (text: string | Buffer) => text }
 
-/**
- * Makes PostgreSQL plan the lookup once, by the indexes: it would plan it anew for small batches, which costs more
- * than the lookup, or read a whole table that was small when it planned.
- */
-export async function prepareLookups(client: Client): Promise<void> {
-  await client.query(
-    'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off',
-  )
-}
-
-/** Looks up many tokens in one prepared statement. The map's keys are the hashes in hexadecimal. */
+/** Looks up many tokens in one prepared statement, in the order of their hashes. */
 export async function lookUpTokens(
   client: Client,
   hashes: Buffer[],
-): Promise<Map<string, IntrospectedToken>> {
+): Promise<(IntrospectedToken | undefined)[]> {
   const { rows } = await client.query<Row>({
     name: 'introspect',
     text: LOOKUP,
@@ -78,8 +67,8 @@ export async function lookUpTokens(
     types: asWritten,
   })
   const found = new Map<string, IntrospectedToken>()
-  for (const row of rows) found.set(row[0].slice(2), toToken(row))
-  return found
+  for (const row of rows) found.set(row[0], toToken(row))
+  return hashes.map((hash) => found.get(`\\x${hash.toString('hex')}`))
 }
 
 function toToken(row: Row): IntrospectedToken {
@@ -88,17 +77,16 @@ function toToken(row: Row): IntrospectedToken {
     createdAt: Number(row[2]) * 1000,
     expiresAt: row[3] === null ? null : Number(row[3]) * 1000,
     consumed: row[4] === 't',
-    firstUsed: row[5] === 't',
-    sessionId: fromUuid(row[6]),
-    sessionKind: row[7],
-    sessionEnded: row[8] === 't',
-    sessionExpiresAt: row[9] === null ? null : Number(row[9]) * 1000,
-    scope: row[10],
-    clientId: row[11],
-    deviceId: row[12],
-    userId: row[13] && fromUuid(row[13]),
-    localpart: row[14],
-    userLocked: row[15] === 't',
-    userDeactivated: row[16] === 't',
+    sessionUuid: row[5],
+    sessionKind: row[6],
+    sessionEnded: row[7] === 't',
+    sessionExpiresAt: row[8] === null ? null : Number(row[8]) * 1000,
+    scope: row[9],
+    clientId: row[10],
+    deviceId: row[11],
+    userId: row[12] && fromUuid(row[12]),
+    localpart: row[13],
+    userLocked: row[14] === 't',
+    userDeactivated: row[15] === 't',
   }
 }

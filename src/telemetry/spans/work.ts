@@ -26,20 +26,20 @@ export function traceJobs(handlers: JobHandlers, tracing: Tracing): JobHandlers 
   return Object.fromEntries(traced)
 }
 
-/** Around the query of a batch of lookups, each of which may belong to a trace. */
-export type AroundLookups = <T>(of: readonly OpenSpan[], size: number, query: () => Promise<T>) => Promise<T>
+/** Around the query of a batch of requests, each of which may belong to a trace. */
+export type AroundBatch = <T>(of: readonly OpenSpan[], size: number, query: () => Promise<T>) => Promise<T>
 
 /**
  * Puts a span around the query of a batch. It works for many requests at once: it stands in the trace of the first, and
  * links to the others (OpenTelemetry, "Links between spans").
  */
-export function traceLookups(tracing: Tracing): AroundLookups {
+export function traceBatch(tracing: Tracing, name: string): AroundBatch {
   return (of, size, query) => {
     const [first, ...others] = of.filter(({ recorded }) => recorded)
     if (!first) return query()
     return tracing.within(
       {
-        name: 'introspection batch',
+        name: `${name} batch`,
         kind: 'client',
         parent: first,
         links: others,

@@ -33,7 +33,7 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
   await client.query(
     `create unlogged table moved_refresh as
      select t.id, t.hash, t.expiry_ts, t.next_token_id, n.hash as successor_hash, u.sealed,
-            d.session_id, coalesce(a.created_at, d.created_at) as created_at, a.used, k.hash is not null as known,
+            d.session_id, coalesce(a.created_at, d.created_at) as created_at, a.used, a.hash as access_hash, k.hash is not null as known,
             case ${COMMON_PROBLEMS}
                  when d.session_id is null then 'its device is gone or set aside'
                  when t.next_token_id is not null and n.id is null then 'it was exchanged for a token that is gone'
@@ -44,7 +44,8 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
        left join synapse_refresh_tokens n on n.id = t.next_token_id
        left join synapse_unused_successors u on u.id = t.id
        left join (
-         select refresh_token_id, bool_or(used) as used, pg_temp.time_of(min(last_validated)) as created_at
+         select refresh_token_id, bool_or(used) as used, pg_temp.time_of(min(last_validated)) as created_at,
+                case when count(*) = 1 then (array_agg(hash))[1] end as hash
            from synapse_access_tokens where refresh_token_id is not null group by refresh_token_id
        ) a on a.refresh_token_id = t.id
        left join tokens k on k.hash = t.hash`,
@@ -67,13 +68,13 @@ export async function writeTokens(client: Client, now: Date): Promise<void> {
   )
   await client.query(
     `insert into tokens (hash, session_id, kind, created_at, expires_at, refresh_hash, first_used_at,
-                         consumed_at, successor_hash, successor_sealed)
+                         access_hash, consumed_at, successor_hash, successor_sealed)
      select hash, session_id, 'access', created_at, pg_temp.end_of(valid_until_ms), refresh_hash,
-            case when used then created_at end, null, null, null
+            case when used then created_at end, null, null, null, null
        from moved_access where problem is null and not known
      union all
      select hash, session_id, 'refresh', created_at, pg_temp.end_of(expiry_ts), null,
-            case when used then created_at end, case when next_token_id is not null then $1::timestamptz end,
+            case when used then created_at end, access_hash, case when next_token_id is not null then $1::timestamptz end,
             successor_hash, sealed
        from moved_refresh where problem is null and not known`,
     [now],
