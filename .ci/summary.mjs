@@ -13,6 +13,12 @@ for (const name of readdirSync(folder)) {
     // A file that could not even be loaded has no tests that could fail.
     const brokenFiles = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
     failed += numFailedTests + brokenFiles.length
+    for (const file of brokenFiles) console.log(`failed: ${file.name}: ${file.message}`)
+    for (const { assertionResults } of testResults) {
+      for (const test of assertionResults.filter(({ status }) => status === 'failed')) {
+        console.log(`failed: ${test.fullName}: ${test.failureMessages?.[0]?.slice(0, 1000)}`)
+      }
+    }
   } else {
     const counts = /^mutations: (\d+) passed, (\d+) failed$/m.exec(text)
     passed += Number(counts?.[1] ?? 0)

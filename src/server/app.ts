@@ -28,7 +28,9 @@ export async function createApp(deps: AppDeps) {
   const router = new Router()
   const { library, jobHandlers } = await addOAuth(router, deps, services)
   addPageRoutes(router, deps, services)
-  addCompatRoutes(router, {
+  // Of its own: a router tries each of its routes on every request, and a flood on one API is no matter of the other's.
+  const clientServerRouter = new Router()
+  addCompatRoutes(clientServerRouter, {
     ...services,
     clock,
     passwordSignIn: services.passwords.enabled ? services.passwordSignIn : undefined,
@@ -49,7 +51,11 @@ export async function createApp(deps: AppDeps) {
   app.use(securityHeaders({ secure: address.secure }))
   app.use(cors())
   app.use(errors({ pages, log }))
-  app.use(router.routes())
+  const [clientServerRoutes, routes] = [clientServerRouter.routes(), router.routes()]
+  app.use((ctx, next) => {
+    const inClientServerApi = () => clientServerRoutes(ctx as never, next)
+    return ctx.path.startsWith('/_matrix/') ? inClientServerApi() : routes(ctx as never, inClientServerApi)
+  })
   app.use(library)
   // Outside of the request's scope: what failed is what would have answered.
   app.on('error', (err, ctx?: Koa.Context) =>

@@ -12,7 +12,7 @@ import {
 } from '../views/index.ts'
 import { type Csrf, CsrfError, type VerifiedForm } from './csrf.ts'
 import { readBody } from './door/read-body.ts'
-import { allowFormActions } from './middleware/security-headers.ts'
+import { allowPage } from './middleware/security-headers.ts'
 
 const MAX_FORM_BYTES = 64 * 1024
 
@@ -89,8 +89,8 @@ export function createPages({
     ctx.vary('Accept-Language')
     // Pages show who is signed in and carry tokens: neither a proxy nor the back button may keep them.
     ctx.set('Cache-Control', 'no-store')
-    if (options.formActions) allowFormActions(ctx, options.formActions)
-    ctx.body = views.render(name, data, { locale: chosen, cspNonce: ctx.state.cspNonce, path: ctx.path })
+    const cspNonce = allowPage(ctx, options.formActions)
+    ctx.body = views.render(name, data, { locale: chosen, cspNonce, path: ctx.path })
   }
 
   /** The head of a form on a page that is about to be rendered. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { loadBranding } from '../branding/load.ts'
 import type { Clock } from '../clock.ts'
@@ -106,9 +107,13 @@ export async function startServer(
       tracing,
     })
     closing.push(() => app.close())
-    const flushing = setInterval(() => void app.activity.flush(), FLUSH_MS)
+    let flushed = Promise.resolve()
+    const flushing = setInterval(() => {
+      flushed = flushed.then(() => app.activity.flush(delay))
+    }, FLUSH_MS)
     closing.push(async () => {
       clearInterval(flushing)
+      await flushed
       await app.activity.flush()
     })
     // Keys change their stage with time, and other replicas' operators put new ones into the shared folder.

@@ -240,8 +240,8 @@ export async function listOverdueSessions(
 export interface SeenSession {
   /** As the database writes it. */
   uuid: string
-  /** The access token that was used. */
-  accessHash: Buffer
+  /** Of the access token that was used, in hexadecimal. */
+  accessHash: string
   /** Milliseconds. */
   at: number
 }
@@ -253,14 +253,16 @@ export interface SeenSession {
 export async function markActive(db: Knex, seen: readonly SeenSession[]): Promise<void> {
   await db.raw(
     `with seen as (
-       select id, hash, to_timestamp(at / 1000) as at from unnest(?::uuid[], ?::bytea[], ?::float8[]) as a(id, hash, at)
-     ), free as (
-       select s.id from sessions s join seen on seen.id = s.id for no key update of s skip locked
+       select s.ctid, a.hash, to_timestamp(a.at / 1000) as at
+         from unnest(?::uuid[], ?::bytea[], ?::float8[]) as a(id, hash, at)
+         join sessions s on s.id = a.id
+          for no key update of s skip locked
      )
+     -- By their place, which nobody can change meanwhile: each was found by its key already.
      update sessions s
         set last_active_at = greatest(s.last_active_at, seen.at),
             used_access_hash = case when s.last_active_at > seen.at then s.used_access_hash else seen.hash end
-       from free join seen on seen.id = free.id where s.id = free.id`,
+       from seen where s.ctid = seen.ctid`,
     // Written out: node-postgres would quote each element of an array.
     [
       `{${seen.map(({ uuid }) => uuid)}}`,

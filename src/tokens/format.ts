@@ -63,3 +63,8 @@ export function mayBeToken(token: string): boolean {
 export function hashSecret(secret: string): Buffer {
   return hash('sha256', secret, 'buffer')
 }
+
+/** The same in hexadecimal: on the way of introspection a string costs less than a buffer of its own. */
+export function hashSecretInHex(secret: string): string {
+  return hash('sha256', secret, 'hex')
+}

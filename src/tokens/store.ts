@@ -93,7 +93,7 @@ const ROTATE = `
     update tokens t
        set consumed_at = $8, successor_hash = c.refresh, successor_sealed = c.sealed
       from current c
-     where t.hash = c.presented and t.consumed_at is null
+     where t.hash = c.presented
     returning c.*
   ), superseded as (
     update tokens a set consumed_at = $8 from presented p where a.hash = p.access_hash and a.consumed_at is null

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { fromUuid, newId } from '../../src/ids.ts'
 import { createLookupBatch } from '../../src/oauth/introspection/batch.ts'
 import { insertSession, markEnded } from '../../src/sessions/store.ts'
-import { hashSecret } from '../../src/tokens/format.ts'
+import { hashSecret, hashSecretInHex } from '../../src/tokens/format.ts'
 import { insertTokens } from '../../src/tokens/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -89,15 +89,15 @@ test('invariant 5: a lookup does not join a query that was sent before it, not e
   const id = await addSession(database, 'token')
   const proxy = await startProxy(database)
   const batch = createLookupBatch({ clientConfig: proxy.clientConfig, log })
-  expect(await batch.lookUp(hashSecret('token'))).toMatchObject({ sessionEnded: false })
+  expect(await batch.lookUp(hashSecretInHex('token'))).toMatchObject({ sessionEnded: false })
 
   proxy.hold()
   const seen = proxy.answers()
-  const before = batch.lookUp(hashSecret('token'))
+  const before = batch.lookUp(hashSecretInHex('token'))
   // The database has answered; the answer is on its way for a long time.
   while (proxy.answers() === seen) await new Promise((resolve) => setImmediate(resolve))
   await markEnded(database.knex, id, 'signed_out', now)
-  const after = batch.lookUp(hashSecret('token'))
+  const after = batch.lookUp(hashSecretInHex('token'))
   proxy.release()
   expect(await before).toMatchObject({ sessionEnded: false })
   expect(await after).toMatchObject({ sessionEnded: true })
@@ -112,7 +112,7 @@ test('a thousand lookups at once each get the answer to their own question', asy
   for (const token of ['a', 'b', 'c']) ids.set(token, await addSession(database, token))
   const batch = createLookupBatch({ clientConfig: database.clientConfig, log })
   const tokens = Array.from({ length: 1000 }, (_, n) => ['a', 'b', 'c', 'nobody'][n % 4] ?? '')
-  const found = await Promise.all(tokens.map((token) => batch.lookUp(hashSecret(token))))
+  const found = await Promise.all(tokens.map((token) => batch.lookUp(hashSecretInHex(token))))
   expect(found.map((one) => one && fromUuid(one.sessionUuid))).toEqual(tokens.map((token) => ids.get(token)))
   await batch.close()
 })
@@ -123,14 +123,14 @@ test('a lookup fails as unavailable when the database cannot be reached, and the
   await addSession(database, 'token')
   const proxy = await startProxy(database)
   const batch = createLookupBatch({ clientConfig: proxy.clientConfig, log })
-  await batch.lookUp(hashSecret('token'))
+  await batch.lookUp(hashSecretInHex('token'))
   expect(proxy.answers()).toBeGreaterThan(0)
   await database.knex.raw(
     'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   )
   // Either it is noticed in time and a new connection made, or the lookup says that it may be tried again.
-  await batch.lookUp(hashSecret('token')).catch((error) => expect(error.status).toBe(503))
-  expect(await batch.lookUp(hashSecret('token'))).toMatchObject({ sessionEnded: false })
+  await batch.lookUp(hashSecretInHex('token')).catch((error) => expect(error.status).toBe(503))
+  expect(await batch.lookUp(hashSecretInHex('token'))).toMatchObject({ sessionEnded: false })
   await batch.close()
   proxy.close()
 })

@@ -22,7 +22,11 @@ afterAll(async () => {
 })
 
 test('the image runs as an account without rights, and carries no development tools', async () => {
-  expect(config).toMatchObject({ User: 'node', Entrypoint: ['node', 'src/main.ts'], Cmd: ['server'] })
+  expect(config).toMatchObject({
+    User: 'node',
+    Entrypoint: ['node', '--max-semi-space-size=8', 'src/main.ts'],
+    Cmd: ['server'],
+  })
   const modules = await images.run(['ls', 'node_modules'], config.User)
   expect(modules.split('\n')).toContain('oidc-provider')
   expect(modules.split('\n')).not.toContain('vitest')

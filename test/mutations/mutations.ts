@@ -66,8 +66,8 @@ export const mutations: Mutation[] = [
     invariant: 4,
     breaks: 'lets a refresh token be consumed twice',
     file: 'src/tokens/store.ts',
-    find: "where t.hash = $1 and t.kind = 'refresh' and t.consumed_at is null",
-    replace: "where t.hash = $1 and t.kind = 'refresh'",
+    find: "where t.kind = 'refresh' and t.consumed_at is null",
+    replace: "where t.kind = 'refresh'",
   },
   {
     invariant: 5,
@@ -77,7 +77,7 @@ export const mutations: Mutation[] = [
     replace: `  const asked = new Map<string, ReturnType<typeof batch.lookUp>>()
   const batchLookUp = batch.lookUp
   batch.lookUp = (hash) => {
-    const key = hash.toString('hex')
+    const key = hash
     const known = asked.get(key) ?? batchLookUp(hash)
     asked.set(key, known)
     return known

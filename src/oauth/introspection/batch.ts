@@ -5,16 +5,16 @@ const MAX_BATCH = 256
 
 /** Introspection reads the database every time (invariant 5) and is fast because lookups share queries. */
 export function createLookupBatch(
-  deps: Pick<BatchDeps<Buffer, IntrospectedToken>, 'clientConfig' | 'log' | 'observe' | 'tracing'>,
+  deps: Pick<BatchDeps<string, IntrospectedToken>, 'clientConfig' | 'log' | 'observe' | 'tracing'>,
 ) {
-  const { ask, close } = createBatch<Buffer, IntrospectedToken>({
+  const { ask, close } = createBatch<string, IntrospectedToken>({
     ...deps,
     name: 'introspection',
     most: MAX_BATCH,
     prepare: planOnceByIndexes,
     query: lookUpTokens,
   })
-  /** The token with this hash as the database has it after this call, or undefined when there is none. */
+  /** The token with this hash (in hexadecimal) as the database has it after this call, or undefined when there is none. */
   return { lookUp: ask, close }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { hashSecret, mayBeToken } from '../../tokens/format.ts'
+import { hashSecretInHex, mayBeToken } from '../../tokens/format.ts'
 import type { Activity } from './activity.ts'
 import type { LookupBatch } from './batch.ts'
 import { INACTIVE, type Introspection, introspect } from './response.ts'
@@ -19,7 +19,7 @@ export function createIntrospector(deps: { clock: Clock; batch: LookupBatch; act
   return async function lookUp(token: string, options: IntrospectOptions): Promise<Introspection> {
     // A bad checksum is refused without asking the database.
     if (!mayBeToken(token)) return { answer: INACTIVE }
-    const hash = hashSecret(token)
+    const hash = hashSecretInHex(token)
     const found = await batch.lookUp(hash)
     if (found && options.maySee && !options.maySee(found)) return { answer: INACTIVE }
     const result = introspect(found, { now: clock.now(), readsDeviceId: options.readsDeviceId })

@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 
-/** What the pages' Content-Security-Policy lets forms post to, besides ourselves. */
-export function allowFormActions(ctx: Context, sources: readonly string[]): void {
-  ctx.set('Content-Security-Policy', policy(ctx.state.cspNonce, sources))
+/**
+ * Lets a page run its own scripts and styles, by a nonce that it gets back.
+ * @param formActions where the page's forms may lead, besides ourselves
+ */
+export function allowPage(ctx: Context, formActions: readonly string[] = []): string {
+  const nonce = randomBytes(16).toString('base64')
+  ctx.set('Content-Security-Policy', policy(nonce, formActions))
+  return nonce
 }
 
-function policy(nonce: string, formActions: readonly string[] = []): string {
+function policy(nonce: string, formActions: readonly string[]): string {
   return [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
@@ -21,11 +26,13 @@ function policy(nonce: string, formActions: readonly string[] = []): string {
   ].join('; ')
 }
 
+/** For everything but a page. */
+const NO_PAGE = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
 /** Strict headers on every answer, errors included (ASVS 5.0 V3.4; RFC 9700 §4.16 for frame-ancestors). */
 export function securityHeaders({ secure }: { secure: boolean }): Middleware {
   return async (ctx, next) => {
-    ctx.state.cspNonce = randomBytes(16).toString('base64')
-    ctx.set('Content-Security-Policy', policy(ctx.state.cspNonce))
+    ctx.set('Content-Security-Policy', NO_PAGE)
     ctx.set('X-Frame-Options', 'DENY')
     ctx.set('X-Content-Type-Options', 'nosniff')
     // `no-referrer` would make browsers send `Origin: null` with our own forms, which are checked by their origin.

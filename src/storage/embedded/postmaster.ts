@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import type { Binaries } from './binaries.ts'
 import type { Home } from './home.ts'
+import { sharedBuffersMb } from './memory.ts'
 import { commandOf, isAlive } from './process-state.ts'
 
 /** A running PostgreSQL server, as it describes itself in `postmaster.pid`. */
@@ -14,12 +15,12 @@ export interface Postmaster {
   socketFolder: string
 }
 
-/** What we set beyond PostgreSQL's defaults: a Unix socket only, and little memory. */
+/** What we set beyond PostgreSQL's defaults: a Unix socket only, and memory by the machine's. */
 const SETTINGS = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
   max_connections: '100',
-  shared_buffers: '64MB',
+  shared_buffers: `${sharedBuffersMb()}MB`,
   max_wal_size: '512MB',
   timezone: 'UTC',
   log_timezone: 'UTC',

@@ -17,6 +17,12 @@ const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../
 /** How `npm start` lets glibc treat the memory of password hashing. */
 const GLIBC_TUNABLES = /GLIBC_TUNABLES=(\S+)/.exec(scripts.start)?.[1]
 
+/** And how V8 is to keep its room for new objects small. */
+const NODE_FLAGS =
+  String(scripts.start)
+    .match(/ --\S+/g)
+    ?.map((flag) => flag.trim()) ?? []
+
 const START_LIMIT_MS = 60_000
 const NO_LIMIT = { points: 1_000_000, per_seconds: 1 }
 
@@ -57,7 +63,7 @@ export async function startService(
   const started = performance.now()
   // What profiles the service goes to Node.js by POSTERN_BENCH_NODE_OPTIONS, such as --cpu-prof.
   const { POSTERN_BENCH_NODE_OPTIONS: NODE_OPTIONS, ...env } = process.env
-  const child = run(SERVICE_CORE, [MAIN, '--config', file, 'server'], {
+  const child = run(SERVICE_CORE, [...NODE_FLAGS, MAIN, '--config', file, 'server'], {
     ...env,
     GLIBC_TUNABLES,
     ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }),
