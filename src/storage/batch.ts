@@ -102,7 +102,7 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
         lane.client?.end().catch(() => {})
         lane.client = null
         const unavailable = new UnavailableError('The database cannot be reached', {
-          retryAfterSeconds: 2,
+          retryAfterSeconds: 5,
           cause: error,
         })
         for (const one of batch) one.reject(unavailable)
