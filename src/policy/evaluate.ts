@@ -24,7 +24,7 @@ export interface Decision {
   /** The IDs of every rule that matched or failed, in the order of the files. */
   matched: readonly string[]
   outcome: 'allow' | Outcome
-  /** The words of the first rule with the strongest outcome, where it has any. */
+  /** The words of the first rule with the strongest outcome; undefined where that rule says nothing. */
   message: string | undefined
   violations: readonly Violation[]
   /** The strictest of all limits that matched. */

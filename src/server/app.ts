@@ -52,6 +52,7 @@ export async function createApp(deps: AppDeps) {
   app.use(cors())
   app.use(errors({ pages, log }))
   const [clientServerRoutes, routes] = [clientServerRouter.routes(), router.routes()]
+  // The API's own pages, such as the consent of its sign-in by redirect, lie outside of its paths.
   app.use((ctx, next) => {
     const inClientServerApi = () => clientServerRoutes(ctx as never, next)
     return ctx.path.startsWith('/_matrix/') ? inClientServerApi() : routes(ctx as never, inClientServerApi)

@@ -31,8 +31,6 @@ export interface BatchDeps<Item, Result> {
   log: Logger
   /** The most items of one query. */
   most: number
-  /** Makes a new connection ready. */
-  prepare: (client: Client) => Promise<void>
   /** Answers items with one query, in their order. */
   query: (client: Client, items: Item[]) => Promise<(Result | undefined)[]>
   /** Told of every query: how many items it had, and how many seconds it took. */
@@ -47,7 +45,7 @@ export interface BatchDeps<Item, Result> {
  * (invariant 5).
  */
 export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
-  const { name, clientConfig, log, most, prepare, query, observe, tracing } = deps
+  const { name, clientConfig, log, most, query, observe, tracing } = deps
   const waiting: Waiting<Item, Result>[] = []
   const lanes: Lane[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, busy: false }))
   let scheduled = false
@@ -77,7 +75,7 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
       if (lane.client === client) lane.client = null
     })
     await client.connect()
-    await prepare(client)
+    await planOnceByIndexes(client)
     lane.client = client
     return client
   }
@@ -152,7 +150,7 @@ function spansOf<Item, Result>(batch: readonly Waiting<Item, Result>[]): OpenSpa
  * Makes PostgreSQL plan the statement of a batch once, by the indexes: it would plan it anew for small batches, which costs
  * more than running it, or read a whole table that was small when it planned.
  */
-export async function planOnceByIndexes(client: Client): Promise<void> {
+async function planOnceByIndexes(client: Client): Promise<void> {
   await client.query(
     'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off',
   )

@@ -2,15 +2,13 @@ import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
 import { PosternError, UnavailableError } from '../errors.ts'
 import { hashSecret, mayBeToken, newToken } from './format.ts'
+import { type RefreshCaller, type Rotation, type RotationTimes, rotate } from './rotation/store.ts'
 import { openPair, sealPair, type TokenPair } from './seal.ts'
 import {
   findRefreshTokenForUpdate,
   findSuccessor,
-  type RefreshCaller,
   type RefreshTokenState,
-  type Rotation,
   reseal,
-  rotate,
   waitForSession,
 } from './store.ts'
 
@@ -74,7 +72,7 @@ function newPair(kind: RefreshCaller['kind']): TokenPair {
 }
 
 /** The times of a refresh that is written now. */
-export function rotationTimes(clock: Clock, accessTokenTtlSeconds: number) {
+export function rotationTimes(clock: Clock, accessTokenTtlSeconds: number): RotationTimes {
   const now = clock.now()
   return { now, accessExpiresAt: new Date(now.getTime() + accessTokenTtlSeconds * 1000) }
 }

@@ -47,6 +47,7 @@ test('npm start, the unit and the container let the memory of password hashing b
   const found = files.map((text) => /GLIBC_TUNABLES=(\S+)/.exec(text)?.[1])
   expect(found[0]).toContain('glibc.malloc.mmap_threshold=')
   expect(new Set(found).size).toBe(1)
+  for (const text of files) expect(text).toContain('--max-semi-space-size=8')
 })
 
 test('the stop of the unit and of the container leaves time for requests to finish', async () => {

@@ -65,7 +65,7 @@ export const mutations: Mutation[] = [
   {
     invariant: 4,
     breaks: 'lets a refresh token be consumed twice',
-    file: 'src/tokens/store.ts',
+    file: 'src/tokens/rotation/store.ts',
     find: "where t.kind = 'refresh' and t.consumed_at is null",
     replace: "where t.kind = 'refresh'",
   },

@@ -12,7 +12,7 @@ export interface Caller {
   sessionId: string
 }
 
-/** Reads who a request about the account is from: any app with the client-server API, be it signed in by OAuth or not. */
+/** Reads who a request about the account is from. Apps that signed in by OAuth may ask too, where they have the API's scope. */
 export function createCaller({
   db,
   bearer,

@@ -54,7 +54,7 @@ export function literalAddress(url: URL): string | undefined {
   return isIP(host) === 0 ? undefined : host
 }
 
-/** A name stands for an address where nobody outside has any business. */
+/** A name leads to an address that is not public, such as one of the own network. */
 export class PrivateAddressError extends Error {}
 
 /** The addresses of a host's name. Throws where there are none. */

@@ -9,8 +9,8 @@ const MAX_PENDING = 50_000
 const CHUNK = 500
 
 /**
- * Collects in memory which sessions were seen with which token, and writes it in one statement every few seconds:
- * introspection itself writes nothing. A crash in between may take a replay for a retry, which is accepted.
+ * Collects in memory which sessions were seen with which token, and writes it every few seconds: introspection
+ * itself writes nothing. A crash in between may take a replay for a retry, which is accepted.
  */
 export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log: Logger }) {
   let seen = new Map<string, SeenSession>()

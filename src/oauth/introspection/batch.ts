@@ -1,4 +1,4 @@
-import { type BatchDeps, createBatch, planOnceByIndexes } from '../../storage/batch.ts'
+import { type BatchDeps, createBatch } from '../../storage/batch.ts'
 import { type IntrospectedToken, lookUpTokens } from './store.ts'
 
 const MAX_BATCH = 256
@@ -11,7 +11,6 @@ export function createLookupBatch(
     ...deps,
     name: 'introspection',
     most: MAX_BATCH,
-    prepare: planOnceByIndexes,
     query: lookUpTokens,
   })
   /** The token with this hash (in hexadecimal) as the database has it after this call, or undefined when there is none. */

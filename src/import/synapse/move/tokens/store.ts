@@ -33,7 +33,8 @@ export async function resolveTokens(client: Client, now: Date): Promise<void> {
   await client.query(
     `create unlogged table moved_refresh as
      select t.id, t.hash, t.expiry_ts, t.next_token_id, n.hash as successor_hash, u.sealed,
-            d.session_id, coalesce(a.created_at, d.created_at) as created_at, a.used, a.hash as access_hash, k.hash is not null as known,
+            d.session_id, coalesce(a.created_at, d.created_at) as created_at, a.used, a.hash as access_hash,
+            k.hash is not null as known,
             case ${COMMON_PROBLEMS}
                  when d.session_id is null then 'its device is gone or set aside'
                  when t.next_token_id is not null and n.id is null then 'it was exchanged for a token that is gone'
@@ -74,8 +75,8 @@ export async function writeTokens(client: Client, now: Date): Promise<void> {
        from moved_access where problem is null and not known
      union all
      select hash, session_id, 'refresh', created_at, pg_temp.end_of(expiry_ts), null,
-            case when used then created_at end, access_hash, case when next_token_id is not null then $1::timestamptz end,
-            successor_hash, sealed
+            case when used then created_at end, access_hash,
+            case when next_token_id is not null then $1::timestamptz end, successor_hash, sealed
        from moved_refresh where problem is null and not known`,
     [now],
   )

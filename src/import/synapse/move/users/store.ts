@@ -11,7 +11,7 @@ export interface UserRules {
 
 /**
  * Decides about every user: `moved_users` holds those that are moved, or are here already, with their new IDs.
- * Localparts: any printable ASCII but a colon (Matrix 1.18, historical user IDs), 255 bytes with the server name.
+ * A localpart is printable ASCII without a colon (Matrix 1.18, historical user IDs), 255 bytes with the server name.
  */
 export async function resolveUsers(client: Client, rules: UserRules): Promise<void> {
   const { serverName, now, appservices, lockUnapproved } = rules

@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
-import { type BatchDeps, createBatch, planOnceByIndexes } from '../storage/batch.ts'
-import { rotationTimes } from './refresh.ts'
+import type { Clock } from '../../clock.ts'
+import { type BatchDeps, createBatch } from '../../storage/batch.ts'
+import { rotationTimes } from '../refresh.ts'
 import { type Rotation, rotateMany } from './store.ts'
 
 /** One commit is waited for by so many people at the most. */
@@ -19,7 +19,6 @@ export function createRotationBatch({
     ...deps,
     name: 'refresh',
     most: MAX_BATCH,
-    prepare: planOnceByIndexes,
     query: (client, rotations) => rotateMany(client, rotations, rotationTimes(clock, accessTokenTtlSeconds)),
   })
   return { rotateCurrent: ask, close }
