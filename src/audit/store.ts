@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { toUuid } from '../ids.ts'
+import { queryPrepared } from '../storage/prepared.ts'
 
 export type AuditActor = 'user' | 'admin' | 'operator' | 'client' | 'system'
 
@@ -16,21 +17,39 @@ export interface AuditEvent {
   details?: Record<string, unknown>
 }
 
+/** Appends the events in a parameter of the statement, which `auditParameter` makes: part of a longer statement. */
+export function insertAuditEvents(parameter: string): string {
+  return `
+    insert into audit_events
+           (at, event, actor, actor_user_id, user_id, session_id, client_id, ip, user_agent, details)
+    select at, event, actor, actor_user_id, user_id, session_id, client_id, ip, user_agent, coalesce(details, '{}')
+      from jsonb_to_recordset(${parameter}::jsonb)
+           as e (at timestamptz, event text, actor text, actor_user_id uuid, user_id uuid, session_id uuid, client_id text,
+                 ip text, user_agent text, details jsonb)`
+}
+
+/** Any number of events that happened at the same time, as a parameter of `insertAuditEvents`. */
+export function auditParameter(at: Date, events: readonly AuditEvent[]): string {
+  return JSON.stringify(
+    events.map((event) => ({
+      at,
+      event: event.event,
+      actor: event.actor,
+      actor_user_id: event.actorUserId && toUuid(event.actorUserId),
+      user_id: event.userId && toUuid(event.userId),
+      session_id: event.sessionId && toUuid(event.sessionId),
+      client_id: event.clientId,
+      ip: event.ip,
+      user_agent: event.userAgent,
+      details: event.details,
+    })),
+  )
+}
+
 /**
  * Appends an event, in the transaction of what it records: either both stand or neither does.
  * @param at the time of the event, from the service's clock
  */
 export async function recordAudit(db: Knex, at: Date, event: AuditEvent): Promise<void> {
-  await db('audit_events').insert({
-    at,
-    event: event.event,
-    actor: event.actor,
-    actor_user_id: event.actorUserId ? toUuid(event.actorUserId) : null,
-    user_id: event.userId ? toUuid(event.userId) : null,
-    session_id: event.sessionId ? toUuid(event.sessionId) : null,
-    client_id: event.clientId ?? null,
-    ip: event.ip ?? null,
-    user_agent: event.userAgent ?? null,
-    details: JSON.stringify(event.details ?? {}),
-  })
+  await queryPrepared(db, 'record-audit', insertAuditEvents('$1'), [auditParameter(at, [event])])
 }

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import type { Knex } from 'knex'
-import { recordAudit } from '../audit/store.ts'
 import { PosternError } from '../errors.ts'
 import { isDeviceId } from '../oauth/device-id.ts'
 import { SYNAPSE_ADMIN_SCOPE } from '../oauth/scopes.ts'
@@ -38,7 +37,7 @@ export function addSessionIssue(parent: Command, { terminal, config }: Context):
         throw new PosternError('invalid_device_id', `The device ID must have ${allowed}`)
       }
       const loaded = await config()
-      await withUsers(loaded, async ({ startCompatSession, clock }, { knex }) => {
+      await withUsers(loaded, async ({ startCompatSession }, { knex }) => {
         const user = await findUser(knex, loaded, name)
         assertUsable(user)
         const session = await startCompatSession({
@@ -50,17 +49,15 @@ export function addSessionIssue(parent: Command, { terminal, config }: Context):
           ip: null,
           userAgent: null,
           by: OPERATOR,
-          consume: async (trx: Knex, sessionId: string) => {
+          event: {
+            event: 'session.issued',
+            ...OPERATOR,
+            userId: user.id,
+            details: { admin, device_id: device ?? null },
+          },
+          consume: async (trx: Knex) => {
             // The homeserver was asked in between.
             assertUsable(await lockUserRow(trx, user.id, 'share'))
-            const details = { admin, device_id: device ?? null }
-            await recordAudit(trx, clock.now(), {
-              event: 'session.issued',
-              ...OPERATOR,
-              userId: user.id,
-              sessionId,
-              details,
-            })
           },
         })
         terminal.note(

@@ -50,7 +50,7 @@ function createUsers(config: Config, db: Knex, jobs: ReturnType<typeof createJob
   const { endpoint, secret, request_timeout, server_name } = config.matrix
   const homeserver =
     endpoint && secret
-      ? createHomeserver({ endpoint, secret, timeoutSeconds: request_timeout, fetch })
+      ? createHomeserver({ endpoint, secret, timeoutSeconds: request_timeout })
       : createNoHomeserver()
   const passwords = createPasswords({ db, config: config.passwords })
   // What the operator does by command is held to no limit of theirs.

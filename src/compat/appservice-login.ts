@@ -2,8 +2,6 @@ import { z } from 'zod'
 import type { Appservices } from '../appservices/appservices.ts'
 import type { FindAppserviceUser } from '../appservices/find-user.ts'
 import type { Appservice } from '../appservices/registration.ts'
-import { recordAudit } from '../audit/store.ts'
-import type { Clock } from '../clock.ts'
 import { parseUserIdentifier } from '../users/localpart.ts'
 import { lockUserRow } from '../users/store.ts'
 import { presentedToken } from './bearer.ts'
@@ -26,12 +24,11 @@ function unsupported(message: string): MatrixError {
  * with its `as_token`. Encrypted bridges get their device this way, where they don't make it themselves (MSC4190).
  */
 export function createAppserviceLogin(deps: {
-  clock: Clock
   appservices: Appservices
   findAppserviceUser: FindAppserviceUser
   serverName: string
 }): LoginType {
-  const { clock, appservices, findAppserviceUser, serverName } = deps
+  const { appservices, findAppserviceUser, serverName } = deps
 
   function authenticate(token: string | undefined): Appservice {
     if (!appservices.any) throw unsupported('No appservice may sign in here: the operator has named none')
@@ -67,17 +64,17 @@ export function createAppserviceLogin(deps: {
       user,
       appservice: appservice.id,
       by: { actor: 'client', ip },
+      event: {
+        event: 'sign_in.succeeded',
+        actor: 'client',
+        userId: user.id,
+        ip,
+        details: { method: 'appservice', appservice: appservice.id },
+      },
       consume: async (trx) => {
         // The device was made at the homeserver in between.
         const present = await lockUserRow(trx, user.id, 'share')
         if (present?.lockedAt) throw userLocked()
-        await recordAudit(trx, clock.now(), {
-          event: 'sign_in.succeeded',
-          actor: 'client',
-          userId: user.id,
-          ip,
-          details: { method: 'appservice', appservice: appservice.id },
-        })
       },
     }
   }

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
+import type { AuditEvent } from '../audit/store.ts'
 import { randomDeviceId } from '../oauth/device-id.ts'
 import type { SessionActor } from '../sessions/sessions.ts'
-import type { StartSession } from '../sessions/start.ts'
+import type { StartSession } from '../sessions/start/start.ts'
 import { newToken } from '../tokens/format.ts'
 import type { User } from '../users/store.ts'
 
@@ -21,7 +22,9 @@ export interface CompatSessionRequest {
   /** See `SessionStart.appservice`. */
   appservice?: string | undefined
   /** See `SessionStart.by`. */
-  by?: SessionActor
+  by?: SessionActor | undefined
+  /** See `SessionStart.event`. */
+  event?: AuditEvent | undefined
   /** See `SessionStart.consume`. */
   consume: (trx: Knex, sessionId: string) => Promise<void>
 }
@@ -56,6 +59,7 @@ export function createCompatSessions(deps: {
       user: request.user,
       clientId: null,
       deviceId,
+      deviceIsNew: request.deviceId === null,
       deviceName: request.displayName,
       name: request.displayName,
       scope: request.scope ?? '',
@@ -67,6 +71,7 @@ export function createCompatSessions(deps: {
       accessTokenTtl: request.withRefresh ? accessTokenTtl : null,
       refreshToken,
       by: request.by,
+      event: request.event,
       consume: request.consume,
     })
     return {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { AuditEvent } from '../audit/store.ts'
 import { isDeviceId } from '../oauth/device-id.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
 import type { PolicyGate } from '../policy/gate.ts'
@@ -20,6 +21,8 @@ export interface LoggedIn {
   asked?: { type: 'password' | 'token'; authenticatedAt: Date; approvedAt?: Date }
   /** See `SessionStart.by`. */
   by?: SessionActor
+  /** See `SessionStart.event`. */
+  event?: AuditEvent
   /** See `SessionStart.consume`. */
   consume: (trx: Knex, sessionId: string) => Promise<void>
 }
@@ -63,7 +66,7 @@ export function createLogin({
     if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
     // Before the password is looked at: what cannot succeed must not cost an attempt.
     const deviceId = checkedDeviceId(asked.device_id)
-    const { user, browserSessionId, asked: shown, appservice, by, consume } = await type(ctx, body)
+    const { user, browserSessionId, asked: shown, appservice, by, event, consume } = await type(ctx, body)
     const displayName = [...(asked.initial_device_display_name ?? '').trim()]
       .slice(0, MAX_DISPLAY_NAME)
       .join('')
@@ -86,7 +89,8 @@ export function createLogin({
       ip,
       userAgent,
       appservice,
-      ...(by ? { by } : {}),
+      by,
+      event,
       consume,
     })
   }

@@ -1,9 +1,7 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { UnavailableError } from '../errors.ts'
 import type { PasswordSignIn } from '../signin/password-sign-in.ts'
-import { holdCredentials } from '../users/store.ts'
 import { checkMembers } from './body.ts'
 import { readIdentifier } from './identifier.ts'
 import type { LoginType } from './login.ts'
@@ -35,19 +33,17 @@ export function createPasswordLogin(deps: {
       userAgent: ctx.get('User-Agent') || undefined,
       door: 'compat' as const,
     }
-    const result = await passwordSignIn.signIn(request, async (_trx, _user, hash) => hash)
+    const result = await passwordSignIn.begin(request)
     if (!result.ok) throw result.reason === 'locked' ? userLocked() : wrongCredentials()
-    const { user, value: checked } = result
+    const { user, value: begun } = result
     return {
       user,
+      event: begun.event,
       asked: { type: 'password', authenticatedAt: clock.now() },
       // The device is made at the homeserver between the check and here: a session must not come from a password
       // that was changed, or of a user who was locked, in between.
       consume: async (trx) => {
-        const present = await holdCredentials(trx, user.id, checked, undefined)
-        if (!present) {
-          throw new UnavailableError('The password is being changed: try again', { retryAfterSeconds: 1 })
-        }
+        const { user: present } = await begun.hold(trx)
         if (present.lockedAt) throw userLocked()
       },
     }

@@ -1,5 +1,4 @@
 import type { Config } from '../config/index.ts'
-import type { Fetch } from '../homeserver/transport.ts'
 
 /** What one look at one thing came to. */
 export interface Finding {
@@ -15,7 +14,7 @@ export interface Finding {
 /** How a check sees the world; the tests have one of their own. */
 export interface DoctorDeps {
   config: Config
-  fetch: Fetch
+  fetch: typeof globalThis.fetch
   now: () => Date
 }
 
@@ -40,7 +39,7 @@ export interface Looked {
 
 /** Asks an address for JSON, without following where it sends others. Gives the reason where nobody answers. */
 export async function look(
-  fetch: Fetch,
+  fetch: DoctorDeps['fetch'],
   url: string,
   init: RequestInit = {},
 ): Promise<Looked | { failed: string }> {

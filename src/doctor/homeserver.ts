@@ -12,7 +12,7 @@ export async function checkHomeserver({ config, fetch }: DoctorDeps): Promise<Fi
     return [skipped('homeserver', 'none is configured (matrix.endpoint and matrix.secret)')]
   const findings: Finding[] = []
   try {
-    await createHomeserver({ endpoint, secret, timeoutSeconds, fetch }).queryUser(NOBODY)
+    await createHomeserver({ endpoint, secret, timeoutSeconds }).queryUser(NOBODY)
     findings.push(ok('homeserver', `${endpoint} takes our secret`))
   } catch (error) {
     const todo = 'See the message, and docs/install.md for the homeserver.yaml that belongs to it'

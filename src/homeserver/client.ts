@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { HomeserverError } from './errors.ts'
-import { createTransport, type Fetch } from './transport.ts'
+import { type Exchange, exchange } from './exchange.ts'
+import { createTransport } from './transport.ts'
 
 /** What the homeserver knows about a user. */
 export interface HomeserverUser {
@@ -69,9 +70,10 @@ export function createHomeserver(options: {
   endpoint: string
   secret: string
   timeoutSeconds: number
-  fetch: Fetch
+  /** How it is asked; over HTTP where nothing is said. */
+  exchange?: Exchange
 }): Homeserver {
-  const transport = createTransport(options)
+  const transport = createTransport({ exchange, ...options })
 
   async function post(name: string, body: object, expected: readonly number[] = [200]): Promise<number> {
     return (await transport.send('POST', name, { body, expected })).status

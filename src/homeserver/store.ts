@@ -11,6 +11,11 @@ export interface UserState {
   provisionedAt: Date | null
 }
 
+/** What is locked for a user, by `pg_advisory_xact_lock(hashtextextended(key, 0))`. */
+export function userLockKey(userId: string): string {
+  return `postern:user:${toUuid(userId)}`
+}
+
 /**
  * Runs `fn` in a transaction that nobody else runs for the same user, on any replica. Whoever makes or deletes
  * devices at the homeserver does it in here, together with the look at the sessions that decides about it:
@@ -26,9 +31,7 @@ export async function withUserLock<T>(
 ): Promise<T> {
   return gateOf(knex).run(() =>
     knex.transaction(async (trx) => {
-      await trx.raw('select pg_advisory_xact_lock(hashtextextended(?, 0))', [
-        `postern:user:${toUuid(userId)}`,
-      ])
+      await trx.raw('select pg_advisory_xact_lock(hashtextextended(?, 0))', [userLockKey(userId)])
       return fn(trx)
     }),
   )

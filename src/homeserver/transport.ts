@@ -1,12 +1,9 @@
 import { HomeserverError } from './errors.ts'
-
-export type Fetch = typeof globalThis.fetch
+import { type Exchange, SilenceError } from './exchange.ts'
 
 const ATTEMPTS = 5
 /** How much of an answer's words is worth a line in the log. */
 const MAX_WORDS = 200
-/** Bytes. The longest true answer has some hundred; whoever answers more is no homeserver. */
-const MAX_ANSWER = 1024 * 1024
 
 export interface Answer {
   status: number
@@ -15,41 +12,31 @@ export interface Answer {
 
 /**
  * Sends requests to `/_synapse/mas/` below `endpoint` and turns everything but the expected answers into a
- * HomeserverError. Connections are kept alive by `fetch`; a kept one that the homeserver closed in the meantime
- * (it restarted) is tried once more, which is safe because every request may be repeated.
+ * HomeserverError. Connections are kept alive; a kept one that the homeserver closed in the meantime (it restarted) is
+ * tried once more, which is safe because every request may be repeated.
  */
 export function createTransport({
   endpoint,
   secret,
   timeoutSeconds,
-  fetch,
+  exchange,
 }: {
   endpoint: string
   secret: string
   timeoutSeconds: number
-  fetch: Fetch
+  exchange: Exchange
 }) {
   const base = new URL('_synapse/mas/', endpoint.endsWith('/') ? endpoint : `${endpoint}/`)
 
-  async function request(method: string, url: URL, body: object | undefined): Promise<[Response, string]> {
+  function request(method: 'GET' | 'POST', url: URL, body: object | undefined) {
     const headers: Record<string, string> = { authorization: `Bearer ${secret}`, accept: 'application/json' }
     if (body) headers['content-type'] = 'application/json'
-    const response = await fetch(url, {
-      method,
-      headers,
-      body: body ? JSON.stringify(body) : null,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutSeconds * 1000),
-    })
-    return [response, await readText(response)]
+    const text = body && JSON.stringify(body)
+    return exchange(url, { method, headers, body: text, timeoutMs: timeoutSeconds * 1000 })
   }
 
-  /** There may be several kept connections, all closed at once, and `fetch` learns of each only by using it. */
-  async function requestAgain(
-    method: string,
-    url: URL,
-    body: object | undefined,
-  ): Promise<[Response, string]> {
+  /** There may be several kept connections, all closed at once, and each is learnt of only by using it. */
+  async function requestAgain(method: 'GET' | 'POST', url: URL, body: object | undefined) {
     for (let attempt = 1; ; attempt++) {
       try {
         return await request(method, url, body)
@@ -72,28 +59,15 @@ export function createTransport({
     ): Promise<Answer> {
       const url = new URL(name, base)
       for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, value)
-      const [response, text] = await requestAgain(method, url, body).catch((error: unknown) => {
+      const { status, text } = await requestAgain(method, url, body).catch((error: unknown) => {
         throw unreachable(base, error, timeoutSeconds)
       })
       // Whatever answers there may repeat what it was sent, and what it says is logged.
       const json = parseObject(text.replaceAll(secret, '[secret]'))
-      if (expected.includes(response.status) && (json || response.status === 204)) {
-        return { status: response.status, body: json }
-      }
-      throw failure(name, response.status, json)
+      if (expected.includes(status) && (json || status === 204)) return { status, body: json }
+      throw failure(name, status, json)
     },
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > MAX_ANSWER) throw new Error('its answer has no end')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
@@ -107,26 +81,19 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function causeCode(error: unknown): string | undefined {
-  const cause = error instanceof Error ? error.cause : undefined
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
-}
-
-/** `fetch` itself says only "fetch failed"; what happened stands in the cause. */
-function causeMessage(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message : String(cause)
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
 function wasClosed(error: unknown): boolean {
-  return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(causeCode(error) ?? '')
+  return ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
 }
 
 function unreachable(base: URL, error: unknown, timeoutSeconds: number): HomeserverError {
   const why =
-    error instanceof DOMException && error.name === 'TimeoutError'
+    error instanceof SilenceError
       ? `gave no answer within ${timeoutSeconds} seconds`
-      : `cannot be reached (${causeCode(error) ?? causeMessage(error)})`
+      : `cannot be reached (${codeOf(error) ?? (error instanceof Error ? error.message : String(error))})`
   return new HomeserverError('homeserver_unavailable', `The homeserver at ${base.origin} ${why}`, {
     cause: error,
   })

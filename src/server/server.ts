@@ -4,6 +4,7 @@ import { loadBranding } from '../branding/load.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/index.ts'
 import { createHomeserver } from '../homeserver/client.ts'
+import { exchange } from '../homeserver/exchange.ts'
 import { homeserverJobHandlers } from '../homeserver/job-handlers.ts'
 import { createNoHomeserver } from '../homeserver/no-homeserver.ts'
 import { deleteUnclaimedDevices } from '../homeserver/unclaimed-devices.ts'
@@ -85,7 +86,7 @@ export async function startServer(
             endpoint,
             secret,
             timeoutSeconds,
-            fetch: tracing ? traceHomeserver(fetch, tracing) : fetch,
+            ...(tracing ? { exchange: traceHomeserver(exchange, tracing) } : {}),
           })
         : createNoHomeserver()
     const reloads = createReloads({ config, readConfig, log })

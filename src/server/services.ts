@@ -109,8 +109,8 @@ export function createServices(deps: AppDeps) {
     endWebsites: sessions.endWebsitesOfBrowserWithin,
   })
   const browser = createBrowser({ browserSessions, address })
-  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName, gate })
-  const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword })
+  const { checkPassword, comparePassword } = createPasswordCheck({ db, passwords, limits, serverName, gate })
+  const passwordSignIn = createPasswordSignIn({ db, passwords, clock, checkPassword, comparePassword })
   const signIn = createSignInForm({ clock, passwordSignIn, browserSessions, browser })
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName })
   const firstAdmin = createFirstAdmin({ db, clock, addUser })

@@ -11,7 +11,7 @@ import { queueLogoutNotice } from '../oauth/backchannel/logout-notices.ts'
 import type { PolicyGate } from '../policy/gate.ts'
 import { createSessionLimit } from '../sessions/session-limit.ts'
 import { createSessions } from '../sessions/sessions.ts'
-import { createSessionStarter } from '../sessions/start.ts'
+import { createSessionStarter } from '../sessions/start/start.ts'
 
 /** What starts and ends sessions, with their devices at the homeserver: for the server and for commands. */
 export function createSessionServices(deps: {

@@ -1,7 +1,6 @@
 import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
 import { byteaArray } from '../storage/bytea-array.ts'
-import { queryPrepared } from '../storage/prepared.ts'
 
 export type SessionKind = 'oauth' | 'compat' | 'personal'
 
@@ -74,51 +73,6 @@ function toSession(row: SessionRow): Session {
     endedAt: row.ended_at,
     endReason: row.end_reason,
   }
-}
-
-export interface NewSession {
-  id: string
-  kind: SessionKind
-  userId: string | null
-  clientId: string | null
-  deviceId: string | null
-  scope: string
-  browserSessionId: string | null
-  createdAt: Date
-  expiresAt: Date | null
-  ip: string | null
-  userAgent: string | null
-  name: string | null
-  /** The appservice that signed in; null for everybody else. */
-  appservice?: string | null
-}
-
-const INSERT = `
-  with claimed as (delete from unclaimed_devices where user_id = $3 and device_id = $5)
-  insert into sessions (id, kind, user_id, client_id, device_id, scope, browser_session_id, created_at, last_active_at,
-                        last_active_ip, user_agent, name, expires_at, appservice)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13)`
-
-/**
- * Inserts a session, which claims its device (see `announceDevice`). The unique index on live devices refuses a second
- * one on the same device.
- */
-export async function insertSession(db: Knex, session: NewSession): Promise<void> {
-  await queryPrepared(db, 'insert-session', INSERT, [
-    toUuid(session.id),
-    session.kind,
-    session.userId && toUuid(session.userId),
-    session.clientId,
-    session.deviceId,
-    session.scope,
-    session.browserSessionId && toUuid(session.browserSessionId),
-    session.createdAt,
-    session.ip,
-    session.userAgent,
-    session.name,
-    session.expiresAt,
-    session.appservice ?? null,
-  ])
 }
 
 /**

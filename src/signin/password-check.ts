@@ -26,8 +26,26 @@ export type PasswordChecked<T> =
   | { ok: true; value: T }
   | { ok: false /** the user that was meant, where there is one */; user: User | undefined }
 
+/** A password that was right when it was compared. */
+export interface RightPassword {
+  /** As the user was read before the comparison. */
+  user: User
+  /** Whether its hash is to be made anew. */
+  outdated: boolean
+  /**
+   * Holds the user and the password as they were until the transaction ends, and stores a new hash in place of an
+   * outdated one.
+   * @throws StalePasswordError where the password is another one by now
+   */
+  hold(trx: Knex): Promise<{ user: User; hash: string }>
+}
+
 /** The password was changed, or hashed anew by a twin of this request, after it was read. */
-class StalePasswordError extends Error {}
+export class StalePasswordError extends UnavailableError {
+  constructor() {
+    super('The password is being changed: try again', { retryAfterSeconds: 1 })
+  }
+}
 
 const ATTEMPTS = 3
 
@@ -44,48 +62,78 @@ export function createPasswordCheck(deps: {
 }) {
   const { db, passwords, limits, serverName, gate } = deps
 
-  async function compare<T>(
+  /**
+   * Only behind a right password: what the operator's rules say of a user is no business of whoever does not have it
+   * (invariant 9). What is wrong with the account itself, the caller tells.
+   */
+  function ask(attempt: PasswordAttempt, user: User): void {
+    if (!user.deactivatedAt && !user.lockedAt) gate.passwordLogin(attempt.door ?? 'page', user, attempt)
+  }
+
+  function rightPassword(user: User, hash: string, upgraded: string | undefined): RightPassword {
+    return {
+      user,
+      outdated: upgraded !== undefined,
+      async hold(trx) {
+        const held = await holdCredentials(trx, user.id, hash, upgraded)
+        if (!held) throw new StalePasswordError()
+        return { user: held, hash: upgraded ?? hash }
+      },
+    }
+  }
+
+  async function compare(
     attempt: PasswordAttempt,
     localpart: string | undefined,
-    use: WithRightPassword<T>,
-  ): Promise<PasswordChecked<T>> {
+  ): Promise<PasswordChecked<RightPassword>> {
     const found = localpart === undefined ? undefined : await findCredentials(db, localpart)
     const check = await passwords.check(attempt.password, found?.hash)
     if (!check.ok || found?.hash === undefined) return { ok: false, user: found?.user }
-    const checked = found.hash
-    return db.transaction(async (trx) => {
-      // Between the check and here the user may have been locked or deactivated, and the password changed.
-      const user = await holdCredentials(trx, found.user.id, checked, check.upgraded)
-      if (!user) throw new StalePasswordError()
-      // Only now: what the operator's rules say of a user is no business of whoever does not have the password
-      // (invariant 9). What is wrong with the account itself, the caller tells.
-      if (!user.deactivatedAt && !user.lockedAt) gate.passwordLogin(attempt.door ?? 'page', user, attempt)
-      return { ok: true, value: await use(trx, user, check.upgraded ?? checked) }
-    })
+    return { ok: true, value: rightPassword(found.user, found.hash, check.upgraded) }
   }
 
-  async function compareAgain<T>(
+  async function compareAndUse<T>(
     attempt: PasswordAttempt,
     localpart: string | undefined,
     use: WithRightPassword<T>,
   ): Promise<PasswordChecked<T>> {
-    for (let round = 0; round < ATTEMPTS; round++) {
-      try {
-        return await compare(attempt, localpart, use)
-      } catch (error) {
-        if (!(error instanceof StalePasswordError)) throw error
-      }
-    }
-    throw new UnavailableError('The password is being changed: try again', { retryAfterSeconds: 1 })
+    const compared = await compare(attempt, localpart)
+    if (!compared.ok) return compared
+    return db.transaction(async (trx) => {
+      // Between the check and here the user may have been locked or deactivated, and the password changed.
+      const { user, hash } = await compared.value.hold(trx)
+      ask(attempt, user)
+      return { ok: true, value: await use(trx, user, hash) }
+    })
   }
 
-  /**
-   * Checks a password and, where it is right, runs `use`. Locked and deactivated users pass: the caller looks.
-   * Throws LimitedError, UnavailableError, PolicyDeniedError, and what `use` throws.
-   */
-  return async function checkPassword<T>(
+  async function compareForLater(
     attempt: PasswordAttempt,
-    use: WithRightPassword<T>,
+    localpart: string | undefined,
+  ): Promise<PasswordChecked<RightPassword>> {
+    const compared = await compare(attempt, localpart)
+    if (!compared.ok) return compared
+    const right = compared.value
+    ask(attempt, right.user)
+    if (!right.outdated) return compared
+    // At once: a twin that is under way finds the new hash when it compares again, rather than losing its sign-in.
+    const { user, hash } = await db.transaction((trx) => right.hold(trx))
+    return { ok: true, value: rightPassword(user, hash, undefined) }
+  }
+
+  async function again<T>(work: () => Promise<T>): Promise<T> {
+    for (let round = 1; ; round++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (round === ATTEMPTS || !(error instanceof StalePasswordError)) throw error
+      }
+    }
+  }
+
+  async function withinLimits<T>(
+    attempt: PasswordAttempt,
+    work: (localpart: string | undefined) => Promise<PasswordChecked<T>>,
   ): Promise<PasswordChecked<T>> {
     // In a flood the database must not be asked for people who cannot be served anyway (check 61).
     passwords.assertRoom()
@@ -94,7 +142,7 @@ export function createPasswordCheck(deps: {
     // A count that cannot be given back is only one attempt less; it must not undo or hide what happened.
     const giveBack = (counter: Promise<void>) => counter.catch(() => undefined)
     try {
-      const checked = await compareAgain(attempt, localpart, use)
+      const checked = await work(localpart)
       if (checked.ok) await giveBack(counted.succeed())
       return checked
     } catch (error) {
@@ -103,6 +151,24 @@ export function createPasswordCheck(deps: {
       throw error
     }
   }
+
+  return {
+    /**
+     * Checks a password and, where it is right, runs `use`. Locked and deactivated users pass: the caller looks.
+     * Throws LimitedError, UnavailableError, PolicyDeniedError, and what `use` throws.
+     */
+    checkPassword: <T>(attempt: PasswordAttempt, use: WithRightPassword<T>): Promise<PasswordChecked<T>> =>
+      withinLimits(attempt, (localpart) => again(() => compareAndUse(attempt, localpart, use))),
+
+    /**
+     * As `checkPassword`, for whoever has a transaction of their own in which they hold what was checked: the homeserver
+     * is asked in between, which must not happen in one.
+     */
+    comparePassword: (attempt: PasswordAttempt): Promise<PasswordChecked<RightPassword>> =>
+      withinLimits(attempt, (localpart) => again(() => compareForLater(attempt, localpart))),
+  }
 }
 
-export type CheckPassword = ReturnType<typeof createPasswordCheck>
+type PasswordChecks = ReturnType<typeof createPasswordCheck>
+export type CheckPassword = PasswordChecks['checkPassword']
+export type ComparePassword = PasswordChecks['comparePassword']

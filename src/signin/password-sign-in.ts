@@ -1,12 +1,18 @@
 import type { Knex } from 'knex'
-import { recordAudit } from '../audit/store.ts'
+import { type AuditEvent, recordAudit } from '../audit/store.ts'
 import type { Clock } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import type { PasswordDoor } from '../policy/gate.ts'
 import { PolicyDeniedError } from '../policy/refusal.ts'
 import type { Passwords } from '../users/passwords.ts'
 import type { User } from '../users/store.ts'
-import type { CheckPassword, WithRightPassword } from './password-check.ts'
+import type {
+  CheckPassword,
+  ComparePassword,
+  PasswordChecked,
+  RightPassword,
+  WithRightPassword,
+} from './password-check.ts'
 import { cleanForAudit } from './typed-name.ts'
 
 export interface SignInRequest {
@@ -30,6 +36,16 @@ export type Establish<T> = WithRightPassword<T>
 export interface PasswordSignIn {
   /** Throws LimitedError, UnavailableError, PolicyDeniedError, or `passwords_disabled`. */
   signIn<T = undefined>(request: SignInRequest, establish?: Establish<T>): Promise<SignInResult<T>>
+  /**
+   * The same for a session that stands only after the homeserver was asked: whoever makes it holds the password and
+   * records the event in its transaction. Throws what `signIn` throws.
+   */
+  begin(request: SignInRequest): Promise<SignInResult<BegunSignIn>>
+}
+
+/** A sign-in that stands as soon as a session does. */
+export interface BegunSignIn extends Pick<RightPassword, 'hold'> {
+  event: AuditEvent
 }
 
 /** Signing in with a password, the same for the page and for the compat login. */
@@ -38,8 +54,9 @@ export function createPasswordSignIn(deps: {
   passwords: Pick<Passwords, 'enabled'>
   clock: Clock
   checkPassword: CheckPassword
+  comparePassword: ComparePassword
 }): PasswordSignIn {
-  const { db, passwords, clock, checkPassword } = deps
+  const { db, passwords, clock, checkPassword, comparePassword } = deps
 
   async function recordFailure(
     trx: Knex,
@@ -57,20 +74,11 @@ export function createPasswordSignIn(deps: {
     })
   }
 
-  async function complete<T>(
-    trx: Knex,
-    user: User,
-    hash: string,
-    request: SignInRequest,
-    establish: Establish<T>,
-  ): Promise<SignInResult<T>> {
-    const reason = user.deactivatedAt ? 'deactivated' : user.lockedAt ? 'locked' : undefined
-    if (reason) {
-      await recordFailure(trx, request, reason, user)
-      return { ok: false, reason }
-    }
-    const value = await establish(trx, user, hash)
-    await recordAudit(trx, clock.now(), {
+  const reasonAgainst = (user: User): SignInRefusal | undefined =>
+    user.deactivatedAt ? 'deactivated' : user.lockedAt ? 'locked' : undefined
+
+  function succeeded(request: SignInRequest, user: User): AuditEvent {
+    return {
       event: 'sign_in.succeeded',
       actor: 'user',
       actorUserId: user.id,
@@ -78,27 +86,63 @@ export function createPasswordSignIn(deps: {
       ip: request.ip,
       userAgent: request.userAgent,
       details: { method: 'password' },
-    })
+    }
+  }
+
+  async function complete<T>(
+    trx: Knex,
+    user: User,
+    hash: string,
+    request: SignInRequest,
+    establish: Establish<T>,
+  ): Promise<SignInResult<T>> {
+    const reason = reasonAgainst(user)
+    if (reason) {
+      await recordFailure(trx, request, reason, user)
+      return { ok: false, reason }
+    }
+    const value = await establish(trx, user, hash)
+    await recordAudit(trx, clock.now(), succeeded(request, user))
     return { ok: true, user, value }
+  }
+
+  /** Runs a check of the password, and records where it or a rule of the operator says no. */
+  async function recorded<T>(
+    request: SignInRequest,
+    check: () => Promise<PasswordChecked<T>>,
+  ): Promise<PasswordChecked<T>> {
+    if (!passwords.enabled) {
+      throw new PosternError('passwords_disabled', 'Passwords are switched off here', { status: 403 })
+    }
+    const checked = await check().catch(async (error: unknown) => {
+      if (error instanceof PolicyDeniedError) await recordFailure(db, request, 'policy', { id: error.userId })
+      throw error
+    })
+    if (!checked.ok) await recordFailure(db, request, 'credentials', checked.user)
+    return checked
   }
 
   async function signIn<T = undefined>(
     request: SignInRequest,
     establish: Establish<T> = async () => undefined as T,
   ): Promise<SignInResult<T>> {
-    if (!passwords.enabled) {
-      throw new PosternError('passwords_disabled', 'Passwords are switched off here', { status: 403 })
-    }
-    const checked = await checkPassword(request, (trx, user, hash) =>
-      complete(trx, user, hash, request, establish),
-    ).catch(async (error: unknown) => {
-      if (error instanceof PolicyDeniedError) await recordFailure(db, request, 'policy', { id: error.userId })
-      throw error
-    })
-    if (checked.ok) return checked.value
-    await recordFailure(db, request, 'credentials', checked.user)
-    return { ok: false, reason: 'credentials' }
+    const checked = await recorded(request, () =>
+      checkPassword(request, (trx, user, hash) => complete(trx, user, hash, request, establish)),
+    )
+    return checked.ok ? checked.value : { ok: false, reason: 'credentials' }
   }
 
-  return { signIn }
+  async function begin(request: SignInRequest): Promise<SignInResult<BegunSignIn>> {
+    const checked = await recorded(request, () => comparePassword(request))
+    if (!checked.ok) return { ok: false, reason: 'credentials' }
+    const { user, hold } = checked.value
+    const reason = reasonAgainst(user)
+    if (reason) {
+      await recordFailure(db, request, reason, user)
+      return { ok: false, reason }
+    }
+    return { ok: true, user, value: { hold, event: succeeded(request, user) } }
+  }
+
+  return { signIn, begin }
 }

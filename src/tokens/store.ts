@@ -2,43 +2,6 @@ import type { Knex } from 'knex'
 import { fromUuid, toUuid } from '../ids.ts'
 import type { SessionKind } from '../sessions/store.ts'
 
-/** A new access token, and a refresh token beside it where the client gets one; hashes only. */
-export interface NewTokens {
-  sessionId: string
-  accessHash: Buffer
-  accessExpiresAt: Date | null
-  refreshHash: Buffer | null
-  now: Date
-}
-
-/** Inserts the tokens of a session that was just made, in its transaction. */
-export async function insertTokens(db: Knex, tokens: NewTokens): Promise<void> {
-  const session_id = toUuid(tokens.sessionId)
-  const rows = [
-    {
-      hash: tokens.accessHash,
-      session_id,
-      kind: 'access',
-      created_at: tokens.now,
-      expires_at: tokens.accessExpiresAt,
-      refresh_hash: tokens.refreshHash,
-      access_hash: null as Buffer | null,
-    },
-  ]
-  if (tokens.refreshHash) {
-    rows.push({
-      hash: tokens.refreshHash,
-      session_id,
-      kind: 'refresh',
-      created_at: tokens.now,
-      expires_at: null,
-      refresh_hash: null,
-      access_hash: tokens.accessHash,
-    })
-  }
-  await db('tokens').insert(rows)
-}
-
 /** All that decides what becomes of a refresh token that is not plainly current. */
 export interface RefreshTokenState {
   sessionId: string

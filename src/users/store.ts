@@ -35,11 +35,6 @@ export const USER_COLUMNS = [
   'users.provisioned_at',
 ] as const
 
-export interface LockedUser extends User {
-  /** How often devices of this user were deleted at the homeserver: see `announceDevice`. */
-  deviceEpoch: number
-}
-
 /** A row of `USER_COLUMNS` as the rest of the service knows it. */
 export function toUser(row: UserRow): User {
   return {
@@ -87,10 +82,13 @@ export async function findCredentials(
   localpart: string,
 ): Promise<{ user: User; hash: string | undefined } | undefined> {
   if (!mayBeLocalpart(localpart)) return undefined
-  const rows = await db('users')
-    .leftJoin('user_passwords', 'user_passwords.user_id', 'users.id')
-    .whereRaw('lower(users.localpart) = lower(?)', [localpart])
-    .select<(UserRow & { hash: string | null })[]>(...USER_COLUMNS, 'user_passwords.hash')
+  const rows = await queryPrepared<UserRow & { hash: string | null }>(
+    db,
+    'find-credentials',
+    `select ${USER_COLUMNS}, p.hash from users left join user_passwords p on p.user_id = users.id
+      where lower(users.localpart) = lower($1)`,
+    [localpart],
+  )
   const row = pickByLocalpart(rows, localpart)
   return row && { user: toUser(row), hash: row.hash ?? undefined }
 }
@@ -103,12 +101,12 @@ export async function lockUserRow(
   trx: Knex,
   id: string,
   strength: 'change' | 'share' = 'change',
-): Promise<LockedUser | undefined> {
+): Promise<User | undefined> {
   const query = trx<UserRow>('users').where('id', toUuid(id))
-  const row = await (strength === 'change' ? query.forNoKeyUpdate() : query.forShare()).first<
-    UserRow & { device_epoch: number }
-  >(...USER_COLUMNS, 'users.device_epoch')
-  return row && { ...toUser(row), deviceEpoch: row.device_epoch }
+  const row = await (strength === 'change' ? query.forNoKeyUpdate() : query.forShare()).first<UserRow>(
+    USER_COLUMNS,
+  )
+  return row && toUser(row)
 }
 
 /** Adds a user. Answers false, and changes nothing, where the localpart is taken. */

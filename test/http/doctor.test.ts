@@ -1,9 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createSilentServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -12,6 +9,7 @@ import { examine } from '../../src/doctor/doctor.ts'
 import { runCommand } from '../support/command.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { selfSigned } from '../support/self-signed.ts'
 
 let postern: TestPostern
 /** Stands for the reverse proxy, and for what of Synapse its clients see. */
@@ -205,22 +203,12 @@ afterEach(() => setDefaultCACertificates(trusted))
 
 /** A TLS server with a certificate of its own; the address it is reached at, and the certificate. */
 async function startTls(days: number): Promise<{ url: string; certificate: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'postern-tls-'))
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  execFileSync('openssl', [...make, '-keyout', key, '-out', cert, '-days', String(days), ...subject], {
-    stdio: 'ignore',
-  })
-  const certificate = await readFile(cert, 'utf8')
-  const server = createTlsServer({ key: await readFile(key), cert: certificate }, (socket) => socket.end())
+  const { key, cert: certificate } = await selfSigned({ days })
+  const server = createTlsServer({ key, cert: certificate }, (socket) => socket.end())
   server.on('tlsClientError', () => undefined)
   server.listen(0, 'localhost')
   await new Promise((resolve) => server.once('listening', resolve))
-  onTestFinished(async () => {
-    server.close()
-    await rm(folder, { recursive: true })
-  })
+  onTestFinished(() => void server.close())
   return { url: `https://localhost:${(server.address() as AddressInfo).port}/`, certificate }
 }
 const tls = async (url: string) =>

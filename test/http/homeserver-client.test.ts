@@ -1,10 +1,12 @@
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createHomeserver } from '../../src/homeserver/client.ts'
 import { HomeserverError } from '../../src/homeserver/errors.ts'
 import { createNoHomeserver } from '../../src/homeserver/no-homeserver.ts'
 import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
+import { selfSigned } from '../support/self-signed.ts'
 
 let fake: FakeHomeserver
 
@@ -19,7 +21,6 @@ function client(options: { endpoint?: string; secret?: string; timeoutSeconds?: 
     endpoint: fake.url,
     secret: fake.secret,
     timeoutSeconds: 5,
-    fetch: globalThis.fetch,
     ...options,
   })
 }
@@ -162,19 +163,33 @@ test('a connection that the homeserver closed in the meantime is made anew', asy
 })
 
 test('an endpoint with a path keeps it', async () => {
+  const urls: unknown[] = []
   await withServer(
-    (request, response) => response.writeHead(200).end(JSON.stringify({ url: request.url })),
+    (request, response) => {
+      urls.push(request.url)
+      response.writeHead(200).end('{}')
+    },
     async (endpoint) => {
-      const urls: string[] = []
-      const fetchAndRecord: typeof fetch = (input, init) => {
-        urls.push(String(input))
-        return fetch(input, init)
-      }
-      const options = { secret: 's', timeoutSeconds: 5, fetch: fetchAndRecord }
-      await createHomeserver({ ...options, endpoint: `${endpoint}synapse` }).unsetDisplayName('alice')
-      expect(urls).toEqual([`${endpoint}synapse/_synapse/mas/unset_displayname`])
+      await client({ endpoint: `${endpoint}synapse` }).unsetDisplayName('alice')
+      expect(urls).toEqual(['/synapse/_synapse/mas/unset_displayname'])
     },
   )
+})
+
+test('a homeserver behind TLS whose certificate nobody vouches for is not told the secret', async () => {
+  const { key, cert } = await selfSigned()
+  const seen: unknown[] = []
+  const server = createTlsServer({ key, cert }, (request, response) => {
+    seen.push(request.url)
+    response.end('{}')
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  onTestFinished(() => void server.close())
+  const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const error = await failureOf(client({ endpoint }).queryUser('alice'))
+  expect(error.code).toBe('homeserver_unavailable')
+  expect(error.detail).toContain('SELF_SIGNED_CERT')
+  expect(seen).toEqual([])
 })
 
 test('device IDs that Synapse would only choke on later are refused here', async () => {

@@ -8,7 +8,8 @@ import { announceDevice, withUserLock } from '../../src/homeserver/store.ts'
 import { deleteUnclaimedDevices } from '../../src/homeserver/unclaimed-devices.ts'
 import { newId } from '../../src/ids.ts'
 import { createJobs, type Jobs } from '../../src/jobs/jobs.ts'
-import { insertSession, markEnded } from '../../src/sessions/store.ts'
+import { insertSession } from '../../src/sessions/start/store.ts'
+import { markEnded } from '../../src/sessions/store.ts'
 import { findUserById, insertUser, type UserChanges, updateUser } from '../../src/users/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type FakeHomeserver, startFakeHomeserver } from '../support/fake-homeserver.ts'
@@ -40,7 +41,6 @@ function connect(timeoutSeconds = 5): Homeserver {
     endpoint: fake.url,
     secret: fake.secret,
     timeoutSeconds,
-    fetch: globalThis.fetch,
   })
 }
 

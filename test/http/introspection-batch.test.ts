@@ -6,9 +6,9 @@ import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { fromUuid, newId } from '../../src/ids.ts'
 import { createLookupBatch } from '../../src/oauth/introspection/batch.ts'
-import { insertSession, markEnded } from '../../src/sessions/store.ts'
+import { insertSession } from '../../src/sessions/start/store.ts'
+import { markEnded } from '../../src/sessions/store.ts'
 import { hashSecret, hashSecretInHex } from '../../src/tokens/format.ts'
-import { insertTokens } from '../../src/tokens/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const log = pino({ level: 'silent' })
@@ -58,9 +58,9 @@ async function startProxy({ uri, clientConfig }: TestDatabase) {
 
 async function addSession(database: TestDatabase, token: string): Promise<string> {
   const id = newId(now)
-  await insertSession(database.knex, {
+  const session = {
     id,
-    kind: 'oauth',
+    kind: 'oauth' as const,
     userId: null,
     clientId: 'someone',
     deviceId: null,
@@ -71,15 +71,9 @@ async function addSession(database: TestDatabase, token: string): Promise<string
     ip: null,
     userAgent: null,
     name: null,
-  })
-  const accessHash = hashSecret(token)
-  await insertTokens(database.knex, {
-    sessionId: id,
-    accessHash,
-    accessExpiresAt: null,
-    refreshHash: null,
-    now,
-  })
+  }
+  const tokens = { accessHash: hashSecret(token), accessExpiresAt: null, refreshHash: null }
+  await insertSession(database.knex, session, tokens)
   return id
 }
 

@@ -53,7 +53,7 @@ test('a sign-in is one trace: the request, the password, the database, and the h
   expect(request).toMatchObject({ kind: 2, parentSpanId: undefined, failed: false })
   expect(request.facts).toMatchObject({ 'http.response.status_code': 200, 'http.request.method': 'POST' })
   expect(one(spans, 'password check').parentSpanId).toBe(request.spanId)
-  expect(one(spans, 'INSERT tokens')).toMatchObject({ kind: 3, parentSpanId: request.spanId })
+  expect(one(spans, 'WITH sessions')).toMatchObject({ kind: 3, parentSpanId: request.spanId })
   const call = one(spans, 'POST /_synapse/mas/upsert_device')
   expect(call).toMatchObject({ kind: 3, facts: { 'http.response.status_code': 201 } })
   const told = postern.homeserver.calls.findLast(({ name }) => name === 'upsert_device')?.traceparent

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createHomeserver } from '../../src/homeserver/client.ts'
 import { newId, toUuid } from '../../src/ids.ts'
-import { insertSession, listLiveSessions } from '../../src/sessions/store.ts'
+import { insertSession } from '../../src/sessions/start/store.ts'
+import { listLiveSessions } from '../../src/sessions/store.ts'
 import { findUserById, findUserByLocalpart, listUsers, type UserFilter } from '../../src/users/store.ts'
 import { type AccountsWorld, createAccountsWorld, GOOD_PASSWORD, OPERATOR } from '../support/accounts.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -16,7 +17,7 @@ beforeAll(async () => {
   homeserver = await startFakeHomeserver()
   const { url, secret } = homeserver
   world = createAccountsWorld(database.knex, {
-    homeserver: createHomeserver({ endpoint: url, secret, timeoutSeconds: 5, fetch }),
+    homeserver: createHomeserver({ endpoint: url, secret, timeoutSeconds: 5 }),
   })
 })
 afterAll(async () => {

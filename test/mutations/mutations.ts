@@ -23,7 +23,7 @@ export const mutations: Mutation[] = [
   {
     invariant: 1,
     breaks: 'stores tokens in plain text',
-    file: 'src/sessions/start.ts',
+    file: 'src/sessions/start/start.ts',
     find: 'accessHash: hashSecret(start.accessToken)',
     replace: 'accessHash: Buffer.from(start.accessToken)',
   },
@@ -51,7 +51,7 @@ export const mutations: Mutation[] = [
   {
     invariant: 3,
     breaks: 'lets two sessions live on one device',
-    file: 'src/sessions/start.ts',
+    file: 'src/sessions/start/start.ts',
     find: 'if (older) await sessions.endWithin',
     replace: 'if (older && older.deviceId === null) await sessions.endWithin',
   },
@@ -87,7 +87,7 @@ export const mutations: Mutation[] = [
   {
     invariant: 6,
     breaks: 'makes the device after the session',
-    file: 'src/sessions/start.ts',
+    file: 'src/sessions/start/start.ts',
     find: 'await upsertDevice(user.localpart, deviceId, start.deviceName)',
     replace: 'void upsertDevice(user.localpart, deviceId, start.deviceName).catch(() => {})',
   },

@@ -56,8 +56,14 @@ export function createAccountsWorld(
   const addUser = createAddUser({ db, clock, passwords, homeserver, jobs, serverName: SERVER_NAME })
   const accounts = createAccounts({ db, clock, passwords, jobs, sessions, browserSessions })
   const gate = { passwordLogin: () => undefined }
-  const checkPassword = createPasswordCheck({ db, passwords, limits, serverName: SERVER_NAME, gate })
-  const signIn = createPasswordSignIn({ db, passwords, clock, checkPassword }).signIn
+  const { checkPassword, comparePassword } = createPasswordCheck({
+    db,
+    passwords,
+    limits,
+    serverName: SERVER_NAME,
+    gate,
+  })
+  const signIn = createPasswordSignIn({ db, passwords, clock, checkPassword, comparePassword }).signIn
   const changePassword = createChangePassword({
     db,
     clock,

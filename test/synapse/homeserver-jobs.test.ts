@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createHomeserver, type Homeserver } from '../../src/homeserver/client.ts'
 import { homeserverJobHandlers } from '../../src/homeserver/job-handlers.ts'
 import { newId } from '../../src/ids.ts'
-import { insertSession, markEnded } from '../../src/sessions/store.ts'
+import { insertSession } from '../../src/sessions/start/store.ts'
+import { markEnded } from '../../src/sessions/store.ts'
 import { insertUser, updateUser } from '../../src/users/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createStillClock } from '../support/still-clock.ts'
@@ -26,7 +27,6 @@ beforeAll(async () => {
     endpoint: synapse.url,
     secret,
     timeoutSeconds: 20,
-    fetch: globalThis.fetch,
   })
   handlers = homeserverJobHandlers({
     knex: database.knex,

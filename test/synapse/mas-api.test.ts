@@ -9,7 +9,7 @@ let synapse: RunningSynapse
 let homeserver: Homeserver
 
 function connect(endpoint: string, withSecret = secret): Homeserver {
-  return createHomeserver({ endpoint, secret: withSecret, timeoutSeconds: 20, fetch: globalThis.fetch })
+  return createHomeserver({ endpoint, secret: withSecret, timeoutSeconds: 20 })
 }
 
 async function failureOf(call: Promise<unknown>): Promise<HomeserverError> {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { PolicyGate } from '../../policy/gate.ts'
-import type { StartSession } from '../../sessions/start.ts'
+import type { StartSession } from '../../sessions/start/start.ts'
 import { findClient } from '../clients/store.ts'
 import { assertAllowedForClientItself } from '../scope-policy.ts'
 import { parseScope } from '../scopes.ts'

@@ -1,8 +1,7 @@
 import type { Knex } from 'knex'
 import { newId, toUuid } from '../../../src/ids.ts'
-import { insertSession } from '../../../src/sessions/store.ts'
+import { insertSession } from '../../../src/sessions/start/store.ts'
 import { hashSecret, newToken } from '../../../src/tokens/format.ts'
-import { insertTokens } from '../../../src/tokens/store.ts'
 import type { FakeHomeserver } from '../fake-homeserver.ts'
 import { post } from '../oauth.ts'
 import { SECRET } from './service.ts'
@@ -55,9 +54,9 @@ export async function makeApps(db: Knex, homeserver: FakeHomeserver, count: numb
       body: JSON.stringify({ localpart, device_id: deviceId }),
     })
     const sessionId = newId(now)
-    await insertSession(db, {
+    const session = {
       id: sessionId,
-      kind: 'oauth',
+      kind: 'oauth' as const,
       userId: id,
       clientId: CLIENT_ID,
       deviceId,
@@ -68,13 +67,11 @@ export async function makeApps(db: Knex, homeserver: FakeHomeserver, count: numb
       ip: null,
       userAgent: null,
       name: null,
-    })
-    await insertTokens(db, {
-      sessionId,
+    }
+    await insertSession(db, session, {
       accessHash: hashSecret(accessToken),
       accessExpiresAt: new Date(now.getTime() + 300_000),
       refreshHash: hashSecret(refreshToken),
-      now,
     })
     apps.push({
       userId: id,

@@ -1,15 +1,16 @@
 import type { Knex } from 'knex'
-import { recordAudit } from '../audit/store.ts'
-import type { Clock } from '../clock.ts'
-import { PosternError, UnavailableError } from '../errors.ts'
-import { announceDevice, withUserLock } from '../homeserver/store.ts'
-import { newId } from '../ids.ts'
-import { hashSecret } from '../tokens/format.ts'
-import { insertTokens } from '../tokens/store.ts'
-import { type LockedUser, lockUserRow, type User } from '../users/store.ts'
-import type { Newcomer, SessionLimits } from './session-limit.ts'
-import type { Ended, SessionActor, Sessions } from './sessions.ts'
-import { findLiveByDeviceForUpdate, insertSession, type SessionKind } from './store.ts'
+import type { AuditEvent } from '../../audit/store.ts'
+import type { Clock } from '../../clock.ts'
+import { PosternError, UnavailableError } from '../../errors.ts'
+import { gateOf } from '../../homeserver/gate.ts'
+import { announceDevice } from '../../homeserver/store.ts'
+import { newId } from '../../ids.ts'
+import { hashSecret } from '../../tokens/format.ts'
+import { lockUserRow, type User } from '../../users/store.ts'
+import type { Newcomer, SessionLimits } from '../session-limit.ts'
+import type { Ended, SessionActor, Sessions } from '../sessions.ts'
+import { findLiveByDeviceForUpdate, type SessionKind } from '../store.ts'
+import { type HeldUser, holdUserWithDevices, insertSession } from './store.ts'
 
 /** A sign-in on a device, a device-less grant of a user, or a client on its own (no user). */
 export interface SessionStart {
@@ -19,6 +20,8 @@ export interface SessionStart {
   user: User | undefined
   clientId: string | null
   deviceId: string | null
+  /** Whether the device's ID was just made up here, so that no session can have it. */
+  deviceIsNew?: boolean
   /** The device's name at the homeserver where the device is new. */
   deviceName: string | null
   /** What the session is called in lists, where its client has no name for it. */
@@ -35,6 +38,8 @@ export interface SessionStart {
   appservice?: string | undefined
   /** Who starts it, for the audit table, where it is not the user or, without one, the client. */
   by?: SessionActor | undefined
+  /** What the audit table is to know beside `session.started`; the session's ID is put to it. */
+  event?: AuditEvent | undefined
   /**
    * Consumes what the session is made from (a code, a ticket) by one conditional UPDATE in the same transaction.
    * @throws when it has been consumed already, so that nothing of the session stands
@@ -79,13 +84,13 @@ export function createSessionStarter(deps: SessionStarterDeps) {
   }
 
   /**
-   * Locks the user's row until the commit, so that a deactivation beside this sign-in finds the session and ends it.
+   * Of a user whose row is locked until the commit, so that a deactivation beside this sign-in finds the session and
+   * ends it.
    * @throws UserGoneError
    */
-  async function hold(trx: Knex, user: User, strength: 'share' | 'change'): Promise<LockedUser> {
-    const present = await lockUserRow(trx, user.id, strength)
-    if (!present || present.deactivatedAt) throw new UserGoneError()
-    return present
+  function present<Held extends User>(held: Held | undefined): Held {
+    if (!held || held.deactivatedAt) throw new UserGoneError()
+    return held
   }
 
   /** @returns what ended to make room, to be settled after the commit */
@@ -93,14 +98,14 @@ export function createSessionStarter(deps: SessionStarterDeps) {
     const now = clock.now()
     const userId = start.user?.id ?? null
     const by = start.by ?? (userId ? { actor: 'user', actorUserId: userId } : { actor: 'client' })
-    if (userId && start.deviceId) {
+    if (userId && start.deviceId && !start.deviceIsNew) {
       const older = await findLiveByDeviceForUpdate(trx, userId, start.deviceId)
       // Invariant 3: a sign-in that reuses the device replaces its session; the device itself stays.
       if (older) await sessions.endWithin(trx, older.id, 'replaced', by)
     }
     const limited = newcomer(start)
     const ended = limited ? await sessionLimit.makeRoom(trx, limited) : []
-    await insertSession(trx, {
+    const session = {
       id,
       kind: start.kind,
       userId,
@@ -114,16 +119,14 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       userAgent: start.userAgent,
       name: start.name ?? null,
       appservice: start.appservice ?? null,
-    })
-    await insertTokens(trx, {
-      sessionId: id,
+    }
+    const tokens = {
       accessHash: hashSecret(start.accessToken),
       accessExpiresAt:
         start.accessTokenTtl === null ? null : new Date(now.getTime() + start.accessTokenTtl * 1000),
       refreshHash: start.refreshToken === null ? null : hashSecret(start.refreshToken),
-      now,
-    })
-    await recordAudit(trx, now, {
+    }
+    const started: AuditEvent = {
       event: 'session.started',
       actor: by.actor,
       userId: userId ?? undefined,
@@ -132,8 +135,17 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       ip: start.ip ?? undefined,
       userAgent: start.userAgent ?? undefined,
       details: { kind: start.kind, device_id: start.deviceId, scope: start.scope },
-    })
+    }
+    const events = start.event ? [{ ...start.event, sessionId: id }, started] : [started]
+    await insertSession(trx, session, tokens, events)
     return ended
+  }
+
+  /** Runs `fn` in a transaction in which nobody makes or deletes devices of the user. @throws UserGoneError */
+  async function withDevicesHeld<T>(user: User, fn: (trx: Knex, held: HeldUser) => Promise<T>): Promise<T> {
+    return gateOf(db).run(() =>
+      db.transaction(async (trx) => fn(trx, present(await holdUserWithDevices(trx, user.id)))),
+    )
   }
 
   /**
@@ -152,7 +164,7 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       const ended = await db.transaction(async (trx) => {
         await start.consume(trx, id)
         // Without a device there is no other lock that keeps two at once from being one too many.
-        if (user) await hold(trx, user, 'change')
+        if (user) present(await lockUserRow(trx, user.id, 'change'))
         return insert(trx, start, id)
       })
       await sessions.settle(ended)
@@ -162,9 +174,9 @@ export function createSessionStarter(deps: SessionStarterDeps) {
       // Outside any transaction: a slow homeserver must not hold database connections.
       const epoch = await announceDevice(db, { userId: user.id, deviceId, at: clock.now() })
       await upsertDevice(user.localpart, deviceId, start.deviceName)
-      const ended = await withUserLock(db, user.id, async (trx) => {
+      const ended = await withDevicesHeld(user, async (trx, held) => {
         // Somebody deleted devices of this user meanwhile, perhaps this one: make it again.
-        if ((await hold(trx, user, 'share')).deviceEpoch !== epoch) return undefined
+        if (held.deviceEpoch !== epoch) return undefined
         await start.consume(trx, id)
         return insert(trx, start, id)
       })
