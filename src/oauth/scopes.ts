@@ -86,8 +86,16 @@ export function isUnstableScope(name: string): boolean {
 
 /** Adds the stable twin of each unstable Matrix scope and the other way round. Never throws. */
 export function expandScope(scope: string): string {
-  const names = scope.split(' ').filter((name) => name !== '')
-  return [...new Set(names.flatMap((name) => [name, ...twinOf(name)]))].join(' ')
+  // Plain loops: every introspection comes by here.
+  const expanded: string[] = []
+  const add = (name: string) => {
+    if (name !== '' && !expanded.includes(name)) expanded.push(name)
+  }
+  for (const name of scope.split(' ')) {
+    add(name)
+    add(twinOf(name))
+  }
+  return expanded.join(' ')
 }
 
 const KNOWN = new Set([
@@ -111,16 +119,17 @@ function checkedDeviceId(deviceId: string): string {
   )
 }
 
-function twinOf(name: string): string[] {
-  if (name === API_SCOPE) return [UNSTABLE_API_SCOPE]
-  if (name === UNSTABLE_API_SCOPE) return [API_SCOPE]
+/** The other spelling of a Matrix scope; empty where there is none. */
+function twinOf(name: string): string {
+  if (name === API_SCOPE) return UNSTABLE_API_SCOPE
+  if (name === UNSTABLE_API_SCOPE) return API_SCOPE
   if (name.startsWith(DEVICE_SCOPE_PREFIX)) {
-    return [UNSTABLE_DEVICE_SCOPE_PREFIX + name.slice(DEVICE_SCOPE_PREFIX.length)]
+    return UNSTABLE_DEVICE_SCOPE_PREFIX + name.slice(DEVICE_SCOPE_PREFIX.length)
   }
   if (name.startsWith(UNSTABLE_DEVICE_SCOPE_PREFIX)) {
-    return [DEVICE_SCOPE_PREFIX + name.slice(UNSTABLE_DEVICE_SCOPE_PREFIX.length)]
+    return DEVICE_SCOPE_PREFIX + name.slice(UNSTABLE_DEVICE_SCOPE_PREFIX.length)
   }
-  return []
+  return ''
 }
 
 /** Only what RFC 6749 §5.2 lets into an `error_description`, and not much of it. */

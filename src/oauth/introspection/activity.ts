@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import { markActive, type SeenSession } from '../../sessions/store.ts'
+import { createSeenTokens } from './seen-tokens.ts'
 import type { IntrospectedToken } from './store.ts'
 
 const MAX_PENDING = 50_000
@@ -13,12 +14,11 @@ const CHUNK = 500
  * itself writes nothing. A crash in between may take a replay for a retry, which is accepted.
  */
 export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log: Logger }) {
-  let seen = new Map<string, SeenSession>()
+  const seen = createSeenTokens(MAX_PENDING)
 
   /** Notes that a live access token was seen. */
-  function note(accessHash: string, { sessionUuid: uuid }: IntrospectedToken): void {
-    if (seen.size >= MAX_PENDING) return
-    seen.set(uuid, { uuid, accessHash, at: clock.now().getTime() })
+  function note(accessHash: string, { sessionUuid }: IntrospectedToken): void {
+    seen.note(accessHash, sessionUuid, clock.now().getTime())
   }
 
   /**
@@ -27,24 +27,35 @@ export function createActivity({ db, clock, log }: { db: Knex; clock: Clock; log
    *   two of them. Without it all is written at once.
    */
   async function flush(rest?: (ms: number) => Promise<unknown>): Promise<void> {
-    const pending = [...seen.values()]
-    seen = new Map()
-    while (pending.length > 0) {
-      const chunk = pending.slice(-CHUNK)
+    // What comes meanwhile is for the next time, or this would not come to an end.
+    let left = seen.size()
+    while (left > 0) {
+      const taken = seen.take(Math.min(left, CHUNK))
+      if (taken.length === 0) return
+      left -= taken.length
       const started = performance.now()
       try {
-        await markActive(db, chunk)
+        await markActive(db, latestOfEach(taken))
       } catch (error) {
         log.warn({ err: error }, 'activity.flush_deferred')
-        seen = new Map([...pending.map((one) => [one.uuid, one] as const), ...seen])
+        for (const { uuid, accessHash, at } of taken) seen.note(accessHash, uuid, at)
         return
       }
-      pending.length -= chunk.length
-      if (pending.length > 0) await rest?.(performance.now() - started)
+      if (left > 0) await rest?.(performance.now() - started)
     }
   }
 
   return { note, flush }
+}
+
+/** Of several tokens of a session the one that was seen last. */
+function latestOfEach(taken: readonly SeenSession[]): SeenSession[] {
+  const latest = new Map<string, SeenSession>()
+  for (const one of taken) {
+    const other = latest.get(one.uuid)
+    if (!other || other.at < one.at) latest.set(one.uuid, one)
+  }
+  return [...latest.values()]
 }
 
 export type Activity = ReturnType<typeof createActivity>

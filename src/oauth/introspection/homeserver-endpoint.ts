@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { UnavailableError } from '../../errors.ts'
@@ -9,20 +9,42 @@ import type { Introspector } from './introspector.ts'
 const MAX_BODY_BYTES = 8192
 const BEARER = /^bearer +(\S.*)$/i
 
-function digest(value: string): Buffer {
-  return hash('sha256', value, 'buffer')
+// A flat list: Node.js takes it as it is, where an object costs as much as the rest of the answer.
+const HEADERS = [
+  ...['content-type', 'application/json'],
+  ...['cache-control', 'no-store'],
+  ...['pragma', 'no-cache'],
+  ...['x-content-type-options', 'nosniff'],
+]
+
+function send(res: ServerResponse, status: number, body: string, headers: readonly string[] = []): void {
+  res.writeHead(status, [...HEADERS, ...headers, 'content-length', String(Buffer.byteLength(body))])
+  res.end(body)
 }
 
-function send(res: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
-  res.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    pragma: 'no-cache',
-    'x-content-type-options': 'nosniff',
-    ...headers,
-  })
-  res.end(body)
+/**
+ * Whether what was presented is the secret, in a time that tells nothing of its content or length: both are compared
+ * as bytes in fields of one size.
+ */
+function createSecretCheck(secret: string): (presented: string) => boolean {
+  const size = Buffer.byteLength(secret) + 1
+  const [expected, given] = [Buffer.alloc(size), Buffer.alloc(size)]
+  expected.write(secret)
+  return (presented) => {
+    given.fill(0)
+    // Node.js gives a header's bytes as characters. Of what is longer than the secret at least one byte fits as well, and
+    // none of them is NUL, so it differs.
+    given.write(presented, 'latin1')
+    return timingSafeEqual(given, expected)
+  }
+}
+
+/** How Synapse asks: an unreserved token, and perhaps a hint. All else is parsed as the form that it is. */
+const PLAIN_FORM = /^token=([\w.~-]+)(?:&token_type_hint=\w+)?$/
+
+function tokensIn(form: string): string[] {
+  const plain = PLAIN_FORM.exec(form)?.[1]
+  return plain === undefined ? new URLSearchParams(form).getAll('token') : [plain]
 }
 
 const UNAUTHORIZED = JSON.stringify({
@@ -48,9 +70,9 @@ export function createHomeserverIntrospection(deps: {
   count: (status: number) => void
 }) {
   const { introspect, log } = deps
-  const secretDigest = digest(deps.secret)
+  const isSecret = createSecretCheck(deps.secret)
 
-  function reply(res: ServerResponse, status: number, body: string, headers?: Record<string, string>): void {
+  function reply(res: ServerResponse, status: number, body: string, headers?: readonly string[]): void {
     deps.count(status)
     send(res, status, body, headers)
   }
@@ -62,21 +84,18 @@ export function createHomeserverIntrospection(deps: {
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const presented = BEARER.exec(req.headers.authorization ?? '')?.[1]
-    // Digests of equal length, compared in constant time: neither content nor length of the secret shows.
-    if (!presented || !timingSafeEqual(digest(presented), secretDigest)) {
-      reply(res, 401, UNAUTHORIZED, {
-        'www-authenticate': 'Bearer error="invalid_token"',
-        connection: 'close',
-      })
+    if (!presented || !isSecret(presented)) {
+      const challenge = ['www-authenticate', 'Bearer error="invalid_token"']
+      reply(res, 401, UNAUTHORIZED, [...challenge, 'connection', 'close'])
       return
     }
     // Too large, or its sender is gone: then there is no token to answer for.
     const body = await readBody(req, MAX_BODY_BYTES).catch(() => undefined)
-    const tokens = new URLSearchParams(body?.toString('utf8')).getAll('token')
+    const tokens = tokensIn(body?.toString('utf8') ?? '')
     const [token] = tokens
     if (token === undefined || tokens.length !== 1) {
       const error = { error: 'invalid_request', error_description: "The form must have one 'token'" }
-      reply(res, 400, JSON.stringify(error), { connection: 'close' })
+      reply(res, 400, JSON.stringify(error), ['connection', 'close'])
       return
     }
     try {
@@ -84,16 +103,16 @@ export function createHomeserverIntrospection(deps: {
         readsDeviceId: req.headers['x-mas-supports-device-id'] === '1',
       })
       // Invariant 8: Synapse turns a 5xx into one for its client, who comes back later with keys and session.
-      if ('held' in found) reply(res, 503, UNAVAILABLE, { 'retry-after': '60' })
+      if ('held' in found) reply(res, 503, UNAVAILABLE, ['retry-after', '60'])
       else reply(res, 200, JSON.stringify(found.answer))
     } catch (error) {
       if (error instanceof UnavailableError) {
-        reply(res, 503, UNAVAILABLE, { 'retry-after': String(error.retryAfterSeconds) })
+        reply(res, 503, UNAVAILABLE, ['retry-after', String(error.retryAfterSeconds)])
         return
       }
       const requestId = deps.requestId(req)
       log.error({ err: error, requestId }, 'introspection.failed')
-      reply(res, 503, UNAVAILABLE, { 'retry-after': '5', 'x-request-id': requestId })
+      reply(res, 503, UNAVAILABLE, ['retry-after', '5', 'x-request-id', requestId])
     }
   }
 
