@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { passwordSignIn } from './people.ts'
+import { openSignInPage, passwordSignIn } from './people.ts'
 
 // A process of its own that sends sign-ins at a steady rate, whatever the answers, and prints what came of them:
-// node flood.ts <base> <per second> <seconds> <name…>
+// node flood.ts <api|page> <base> <per second> <seconds> <name…>
 
-const [base = '', rate, seconds, ...names] = process.argv.slice(2)
+const [door, base = '', rate, seconds, ...names] = process.argv.slice(2)
+const signIn = door === 'page' ? await openSignInPage(base) : (name: string) => passwordSignIn(base, name)
 const perSecond = Number(rate)
 /** Never more than this at a time, however late this process is itself. */
 const MOST_AT_ONCE = 500
@@ -16,7 +17,8 @@ let open = 0
 async function attempt(index: number): Promise<void> {
   open++
   const before = performance.now()
-  const answer = await passwordSignIn(base, names[index % names.length] ?? '')
+  const answer = await signIn(names[index % names.length] ?? '')
+  if (answer instanceof Response) await answer.arrayBuffer().catch(() => undefined)
   const status = String(answer?.status ?? 0)
   statuses[status] = (statuses[status] ?? 0) + 1
   if (status === '503') refusals.push(performance.now() - before)

@@ -44,3 +44,18 @@ export function passwordSignIn(base: string, user: string): Promise<Signed | und
 export function signOut(base: string, token: string): Promise<Signed | undefined> {
   return send(`${base}_matrix/client/v3/logout`, {}, token).catch(() => undefined)
 }
+
+/** Signs in by the page as a browser would that keeps its cookie and its form; undefined where the connection failed. */
+export async function openSignInPage(base: string): Promise<(user: string) => Promise<Response | undefined>> {
+  const page = await fetch(`${base}login`)
+  const cookie = page.headers
+    .getSetCookie()
+    .map((one) => one.split(';')[0])
+    .join('; ')
+  const csrf = /name="csrf" value="([^"]*)"/.exec(await page.text())?.[1] ?? ''
+  return async (username) => {
+    const body = new URLSearchParams({ csrf, username, password: PASSWORD })
+    const options = { method: 'POST', headers: { cookie }, body, redirect: 'manual' } as const
+    return fetch(`${base}login`, options).catch(() => undefined)
+  }
+}
