@@ -109,6 +109,8 @@ export function createJobs({ database, log }: { database: { knex: Knex }; log: L
   }
 }
 
+const REPEAT_AFTER_MS = 60_000
+
 /** What `runBatch` needs. */
 const batchOptions = { perJobResults: true, includeMetadata: true } as const
 
@@ -161,7 +163,13 @@ function createBoss(knex: Knex, log: Logger, options: Partial<ConstructorOptions
     monitorIntervalSeconds: 10,
     ...options,
   })
-  boss.on('error', (error) => log.error({ err: error }, 'job.queue_failed'))
+  let said = Number.NEGATIVE_INFINITY
+  boss.on('error', (error) => {
+    // While the database is away each of the queues fails again every few seconds.
+    if (performance.now() - said < REPEAT_AFTER_MS) return
+    said = performance.now()
+    log.error({ err: error }, 'job.queue_failed')
+  })
   boss.on('warning', (warning) => log.debug({ warning }, 'job.queue_warning'))
   return boss
 }

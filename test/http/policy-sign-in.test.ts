@@ -1,3 +1,4 @@
+import { rename } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createAgent } from '../support/agent.ts'
 import {
@@ -294,6 +295,22 @@ describe('rules are read anew', () => {
     )
     await folder.rules('password_login', [])
     await postern.reload()
+    expect((await passwordLogin(postern, 'bob')).status).toBe(200)
+  })
+
+  test('where their folder is gone, all of the old ones stay in force, and the log names it', async () => {
+    await rules('compat_login', [{ id: 'old', when: 'user.localpart == "bob"', outcome: 'deny' }])
+    const elsewhere = `${folder.path}-elsewhere`
+    await rename(folder.path, elsewhere)
+    try {
+      const parts = await postern.reload()
+      expect(parts.find(({ part }) => part === 'policies')?.fault).toContain(folder.path)
+      expect((await passwordLogin(postern, 'bob')).status).toBe(403)
+      expect((await passwordLogin(postern, 'carol')).status).toBe(200)
+    } finally {
+      await rename(elsewhere, folder.path)
+    }
+    await rules('compat_login', [])
     expect((await passwordLogin(postern, 'bob')).status).toBe(200)
   })
 
