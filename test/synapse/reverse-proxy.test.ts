@@ -107,6 +107,19 @@ describe.each<ProxyName>(['nginx', 'caddy'])('the documented %s', (name) => {
     expect((await route('POST', 'v3/delete_devices')).name).toBe('postern')
   })
 
+  test('gives each request an ID of its own, and lets nobody out there decide what is traced', async () => {
+    const claims = { 'x-request-id': 'mine', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
+    const ids = new Set<string>()
+    const urls = [`${at.matrix}/_matrix/client/v3/login`, `${at.auth}/`, `${at.auth}/`]
+    for (const url of urls) {
+      const { headers } = await send('GET', url, claims)
+      expect(headers.traceparent, url).toBeUndefined()
+      ids.add(String(headers['x-request-id']))
+    }
+    expect(ids.size).toBe(urls.length)
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f-]{32,36}$/)
+  })
+
   test('tells both whose address it is, whatever the request claims', async () => {
     const claims = { 'x-forwarded-for': '192.0.2.66', 'x-forwarded-proto': 'gopher' }
     for (const url of [
