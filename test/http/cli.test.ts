@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '../../src/ids.ts'
 import { insertSession } from '../../src/sessions/start/store.ts'
@@ -157,6 +158,62 @@ describe('with a PostgreSQL and a homeserver', () => {
     expect(JSON.parse(json)).toMatchObject([{ client_id: id, kind: 'static' }])
     expect(json).not.toContain(secret)
     expect(await events()).toContain('client.added')
+  })
+
+  test('a client is added with everything that the configuration knows of one', {
+    timeout: 180_000,
+  }, async () => {
+    const { publicKey } = await generateKeyPair('ES256')
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256' }] }
+    await writeFile(join(folder, 'keys.json'), JSON.stringify(jwks))
+    const add = (...more: string[]) =>
+      postern(
+        [
+          ...[
+            'client',
+            'add',
+            '--json',
+            '--client-id',
+            'house',
+            '--name',
+            'House',
+            '--auth-method',
+            'private_key_jwt',
+          ],
+          ...['--redirect-uri', 'https://a.example/cb', 'https://a.example/other'],
+          ...['--post-logout-redirect-uri', 'https://a.example/bye', '--client-uri', 'https://a.example/'],
+          ...['--backchannel-logout-uri', 'https://a.example/gone', '--backchannel-logout-session-required'],
+          ...[
+            '--require-pushed-authorization-requests',
+            '--skip-consent',
+            '--may-introspect',
+            '--scope',
+            'openid',
+          ],
+          ...more,
+        ],
+        { env },
+      )
+    expect((await add('--jwks-file', 'no-such.json')).err).toContain(
+      '--jwks-file no-such.json: cannot be read',
+    )
+    const added = await add('--jwks-file', join(folder, 'keys.json'))
+    expect(added).toMatchObject({ code: 0, err: '' })
+    // Whoever signs has no secret here.
+    expect(JSON.parse(added.out)).toEqual({ client_id: 'house' })
+    const [{ metadata, secret_hash }] = await database.knex('clients').where({ client_id: 'house' })
+    expect(secret_hash).toBeNull()
+    expect(metadata).toMatchObject({
+      redirect_uris: ['https://a.example/cb', 'https://a.example/other'],
+      post_logout_redirect_uris: ['https://a.example/bye'],
+      backchannel_logout_uri: 'https://a.example/gone',
+      backchannel_logout_session_required: true,
+      require_pushed_authorization_requests: true,
+      skip_consent: true,
+      may_introspect: true,
+      scope: 'openid',
+      jwks,
+    })
   })
 
   test('names that strangers chose do not steer the terminal', async () => {

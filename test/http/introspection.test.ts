@@ -86,6 +86,38 @@ test('check 41: without authentication, with a wrong secret, and for public clie
   }
 })
 
+test('check 41: nothing but the whole secret of the homeserver opens the door', async () => {
+  const { access_token: token } = await obtainTokens(postern, clientId, 'alice')
+  const url = `${postern.url}oauth2/introspect`
+  const secret = postern.config.matrix.secret ?? ''
+  const ask = async (presented: string) =>
+    (await post(url, { token }, { authorization: `Bearer ${presented}` })).status
+  expect(await ask(secret)).toBe(200)
+  for (const other of [
+    ...[secret.slice(0, -1), secret.slice(1), secret.toUpperCase(), `${secret}x`, `${secret}\xe9`],
+    ...[`${secret}${secret}`, 'x'.repeat(secret.length), 'x'.repeat(8000)],
+  ])
+    expect(await ask(other), other).toBe(401)
+})
+
+test('the homeserver may write the form as it likes, with one token in it', async () => {
+  const { access_token: token } = await obtainTokens(postern, clientId, 'alice')
+  const url = `${postern.url}oauth2/introspect`
+  const authorization = `Bearer ${postern.config.matrix.secret}`
+  const encoded = [...token].map((one) => `%${one.charCodeAt(0).toString(16)}`).join('')
+  for (const form of [
+    `token=${token}`,
+    `token=${token}&token_type_hint=access_token`,
+    `token_type_hint=access_token&token=${token}`,
+    `token=${encoded}&unknown=%00`,
+  ]) {
+    const answer = await post(url, form, { authorization })
+    expect(await answer.json(), form).toMatchObject({ active: true })
+  }
+  for (const form of [`token=${token}&token=${token}`, `token_type_hint=access_token`, '', 'token'])
+    expect((await post(url, form, { authorization })).status, form).toBe(form === 'token' ? 200 : 400)
+})
+
 test('a client without the operator’s leave sees its own tokens only', async () => {
   const { access_token } = await obtainTokens(postern, clientId, 'alice')
   expect(await asClient('watcher', access_token)).toMatchObject({ active: true, username: 'alice' })
