@@ -14,8 +14,9 @@ async function inBatches(db: Knex, sql: string, bindings: (Date | number)[]): Pr
   return total
 }
 
+/** Leaves out what somebody holds: it is not over, or goes the next time. Waiting for it could be a deadlock. */
 function deleteWhere(table: string, key: string, condition: string): string {
-  return `delete from ${table} where (${key}) in (select ${key} from ${table} where ${condition} limit ?)`
+  return `delete from ${table} where (${key}) in (select ${key} from ${table} where ${condition} limit ? for update skip locked)`
 }
 
 /** Interactions, grants and codes that expired before a time. */
