@@ -29,7 +29,8 @@ export const exchange: Exchange = (url, { method, headers, body, timeoutMs }) =>
   new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:'
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-    const options = { method, headers: { ...headers, ...length } }
+    // A proxy may pack what says nothing of it (RFC 9110 §12.5.3), and nothing unpacks it here.
+    const options = { method, headers: { ...headers, ...length, 'accept-encoding': 'identity' } }
     const asked = secure
       ? httpsRequest(url, { ...options, agent: agents['https:'] })
       : httpRequest(url, { ...options, agent: agents['http:'] })
@@ -39,7 +40,8 @@ export const exchange: Exchange = (url, { method, headers, body, timeoutMs }) =>
       asked.destroy()
       reject(error)
     }
-    asked.once('error', fail)
+    // Not once: an error that nobody listens for ends the process.
+    asked.on('error', fail)
     asked.once('response', (answer: IncomingMessage) => {
       const chunks: Buffer[] = []
       let size = 0
@@ -48,7 +50,7 @@ export const exchange: Exchange = (url, { method, headers, body, timeoutMs }) =>
         size += chunk.length
         if (size > MAX_ANSWER) fail(new Error('its answer has no end'))
       })
-      answer.once('error', fail)
+      answer.on('error', fail)
       answer.once('end', () => {
         clearTimeout(patience)
         resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() })

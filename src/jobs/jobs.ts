@@ -163,11 +163,11 @@ function createBoss(knex: Knex, log: Logger, options: Partial<ConstructorOptions
     monitorIntervalSeconds: 10,
     ...options,
   })
-  let said = Number.NEGATIVE_INFINITY
+  const said = { what: '', at: 0 }
   boss.on('error', (error) => {
     // While the database is away each of the queues fails again every few seconds.
-    if (performance.now() - said < REPEAT_AFTER_MS) return
-    said = performance.now()
+    if (error.message === said.what && performance.now() - said.at < REPEAT_AFTER_MS) return
+    Object.assign(said, { what: error.message, at: performance.now() })
     log.error({ err: error }, 'job.queue_failed')
   })
   boss.on('warning', (warning) => log.debug({ warning }, 'job.queue_warning'))
