@@ -5,10 +5,14 @@ import type { AuditEvent } from '../audit/store.ts'
 import { isDeviceId } from '../oauth/device-id.ts'
 import type { RequestFacts } from '../oauth/grants/request-facts.ts'
 import type { PolicyGate } from '../policy/gate.ts'
+import { PolicyDeniedError } from '../policy/refusal.ts'
+import { SessionLimitError } from '../sessions/session-limit.ts'
 import type { SessionActor } from '../sessions/sessions.ts'
+import { UserGoneError } from '../sessions/start/start.ts'
+import type { LateRefusal } from '../signin/password-sign-in.ts'
 import type { User } from '../users/store.ts'
 import { checkMembers, optional, readJson } from './body.ts'
-import type { StartCompatSession } from './compat-session.ts'
+import type { CompatSession, StartCompatSession } from './compat-session.ts'
 import { MatrixError } from './matrix-error.ts'
 
 /** Who signs in by one of the login types, and how what they showed is used up. */
@@ -25,6 +29,8 @@ export interface LoggedIn {
   event?: AuditEvent
   /** See `SessionStart.consume`. */
   consume: (trx: Knex, sessionId: string) => Promise<void>
+  /** Records that nothing came of it, where that is worth a line in the audit table. */
+  refused?: (reason: LateRefusal) => Promise<void>
 }
 
 /** One login type of `POST /login`. @throws MatrixError, LimitedError, UnavailableError */
@@ -59,14 +65,12 @@ export function createLogin({
   facts: RequestFacts
   gate: Pick<PolicyGate, 'compatLogin'>
 }) {
-  return async function login(ctx: Context): Promise<void> {
-    const body = await readJson(ctx)
-    const asked = checkMembers(loginSchema, body)
-    const type = types.get(asked.type)
-    if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
-    // Before the password is looked at: what cannot succeed must not cost an attempt.
-    const deviceId = checkedDeviceId(asked.device_id)
-    const { user, browserSessionId, asked: shown, appservice, by, event, consume } = await type(ctx, body)
+  async function start(
+    ctx: Context,
+    asked: z.output<typeof loginSchema>,
+    deviceId: string | null,
+    { user, browserSessionId, asked: shown, appservice, by, event, consume }: LoggedIn,
+  ): Promise<CompatSession> {
     const displayName = [...(asked.initial_device_display_name ?? '').trim()]
       .slice(0, MAX_DISPLAY_NAME)
       .join('')
@@ -79,8 +83,7 @@ export function createLogin({
         throw new MatrixError(403, 'M_FORBIDDEN', 'Sign in again: your password is needed once more')
       }
     }
-    ctx.set('Cache-Control', 'no-store')
-    ctx.body = await startCompatSession({
+    return startCompatSession({
       user,
       deviceId,
       displayName: displayName || null,
@@ -94,4 +97,31 @@ export function createLogin({
       consume,
     })
   }
+
+  return async function login(ctx: Context): Promise<void> {
+    const body = await readJson(ctx)
+    const asked = checkMembers(loginSchema, body)
+    const type = types.get(asked.type)
+    if (!type) throw new MatrixError(400, 'M_UNKNOWN', 'Invalid login type')
+    // Before the password is looked at: what cannot succeed must not cost an attempt.
+    const deviceId = checkedDeviceId(asked.device_id)
+    const loggedIn = await type(ctx, body)
+    try {
+      ctx.body = await start(ctx, asked, deviceId, loggedIn)
+    } catch (error) {
+      const reason = refusalIn(error)
+      if (reason) await loggedIn.refused?.(reason)
+      throw error
+    }
+    ctx.set('Cache-Control', 'no-store')
+  }
+}
+
+/** Why somebody who has shown who they are got no session; undefined for trouble of ours, which is no refusal. */
+function refusalIn(error: unknown): LateRefusal | undefined {
+  if (error instanceof UserGoneError) return 'deactivated'
+  if (error instanceof SessionLimitError) return 'session_limit'
+  if (error instanceof PolicyDeniedError) return 'policy'
+  if (error instanceof MatrixError) return error.code === 'M_USER_LOCKED' ? 'locked' : 'policy'
+  return undefined
 }

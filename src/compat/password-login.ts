@@ -39,6 +39,7 @@ export function createPasswordLogin(deps: {
     return {
       user,
       event: begun.event,
+      refused: begun.refused,
       asked: { type: 'password', authenticatedAt: clock.now() },
       // The device is made at the homeserver between the check and here: a session must not come from a password
       // that was changed, or of a user who was locked, in between.

@@ -33,9 +33,9 @@ export interface RightPassword {
   /** Whether its hash is to be made anew. */
   outdated: boolean
   /**
-   * Holds the user and the password as they were until the transaction ends, and stores a new hash in place of an
-   * outdated one.
-   * @throws StalePasswordError where the password is another one by now
+   * Holds the user and the password as they were until the transaction ends, asks the operator's rules about that user,
+   * and stores a new hash in place of an outdated one.
+   * @throws StalePasswordError where the password is another one by now; PolicyDeniedError
    */
   hold(trx: Knex): Promise<{ user: User; hash: string }>
 }
@@ -70,13 +70,19 @@ export function createPasswordCheck(deps: {
     if (!user.deactivatedAt && !user.lockedAt) gate.passwordLogin(attempt.door ?? 'page', user, attempt)
   }
 
-  function rightPassword(user: User, hash: string, upgraded: string | undefined): RightPassword {
+  function rightPassword(
+    attempt: PasswordAttempt,
+    user: User,
+    hash: string,
+    upgraded: string | undefined,
+  ): RightPassword {
     return {
       user,
       outdated: upgraded !== undefined,
       async hold(trx) {
         const held = await holdCredentials(trx, user.id, hash, upgraded)
         if (!held) throw new StalePasswordError()
+        ask(attempt, held)
         return { user: held, hash: upgraded ?? hash }
       },
     }
@@ -89,7 +95,7 @@ export function createPasswordCheck(deps: {
     const found = localpart === undefined ? undefined : await findCredentials(db, localpart)
     const check = await passwords.check(attempt.password, found?.hash)
     if (!check.ok || found?.hash === undefined) return { ok: false, user: found?.user }
-    return { ok: true, value: rightPassword(found.user, found.hash, check.upgraded) }
+    return { ok: true, value: rightPassword(attempt, found.user, found.hash, check.upgraded) }
   }
 
   async function compareAndUse<T>(
@@ -102,7 +108,6 @@ export function createPasswordCheck(deps: {
     return db.transaction(async (trx) => {
       // Between the check and here the user may have been locked or deactivated, and the password changed.
       const { user, hash } = await compared.value.hold(trx)
-      ask(attempt, user)
       return { ok: true, value: await use(trx, user, hash) }
     })
   }
@@ -114,11 +119,14 @@ export function createPasswordCheck(deps: {
     const compared = await compare(attempt, localpart)
     if (!compared.ok) return compared
     const right = compared.value
-    ask(attempt, right.user)
-    if (!right.outdated) return compared
+    if (!right.outdated) {
+      // Before a device is made for somebody who gets no session; the last word has whoever holds the user.
+      ask(attempt, right.user)
+      return compared
+    }
     // At once: a twin that is under way finds the new hash when it compares again, rather than losing its sign-in.
     const { user, hash } = await db.transaction((trx) => right.hold(trx))
-    return { ok: true, value: rightPassword(user, hash, undefined) }
+    return { ok: true, value: rightPassword(attempt, user, hash, undefined) }
   }
 
   async function again<T>(work: () => Promise<T>): Promise<T> {

@@ -28,6 +28,9 @@ export interface SignInRequest {
 /** Why not. `locked` and `deactivated` are told after the right password only (invariants 8 and 9). */
 export type SignInRefusal = 'credentials' | 'locked' | 'deactivated'
 
+/** Why a right password came to nothing, where it did so later. */
+export type LateRefusal = 'locked' | 'deactivated' | 'policy' | 'session_limit'
+
 export type SignInResult<T> = { ok: true; user: User; value: T } | { ok: false; reason: SignInRefusal }
 
 /** What the sign-in makes, such as a browser session; it stands if, and only if, the sign-in stands. */
@@ -46,6 +49,8 @@ export interface PasswordSignIn {
 /** A sign-in that stands as soon as a session does. */
 export interface BegunSignIn extends Pick<RightPassword, 'hold'> {
   event: AuditEvent
+  /** Records that it came to nothing. */
+  refused(reason: LateRefusal): Promise<void>
 }
 
 /** Signing in with a password, the same for the page and for the compat login. */
@@ -61,7 +66,7 @@ export function createPasswordSignIn(deps: {
   async function recordFailure(
     trx: Knex,
     request: SignInRequest,
-    reason: SignInRefusal | 'policy',
+    reason: SignInRefusal | LateRefusal,
     user?: { id: string | undefined },
   ) {
     await recordAudit(trx, clock.now(), {
@@ -141,7 +146,8 @@ export function createPasswordSignIn(deps: {
       await recordFailure(db, request, reason, user)
       return { ok: false, reason }
     }
-    return { ok: true, user, value: { hold, event: succeeded(request, user) } }
+    const refused = (late: LateRefusal) => recordFailure(db, request, late, user)
+    return { ok: true, user, value: { hold, event: succeeded(request, user), refused } }
   }
 
   return { signIn, begin }

@@ -4,11 +4,11 @@ import { createHomeserver, type Homeserver } from '../../src/homeserver/client.t
 import { deleteQueuedDevices, queueDeviceDeletion } from '../../src/homeserver/device-sync.ts'
 import { homeserverJobHandlers } from '../../src/homeserver/job-handlers.ts'
 import { provisionUser } from '../../src/homeserver/provisioning.ts'
-import { announceDevice, withUserLock } from '../../src/homeserver/store.ts'
+import { announceDevice, bumpDeviceEpoch, withUserLock } from '../../src/homeserver/store.ts'
 import { deleteUnclaimedDevices } from '../../src/homeserver/unclaimed-devices.ts'
 import { newId } from '../../src/ids.ts'
 import { createJobs, type Jobs } from '../../src/jobs/jobs.ts'
-import { insertSession } from '../../src/sessions/start/store.ts'
+import { holdUserWithDevices, insertSession } from '../../src/sessions/start/store.ts'
 import { markEnded } from '../../src/sessions/store.ts'
 import { findUserById, insertUser, type UserChanges, updateUser } from '../../src/users/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -251,6 +251,25 @@ test('invariant 6: whoever holds the lock of a user runs alone, and other users 
   gate.resolve()
   await Promise.all([first, second])
   expect(order).toEqual(['other user', 'first', 'second'])
+})
+
+test('invariant 6: a sign-in that waited for the lock knows of the deletion that it waited for', async () => {
+  const alice = await makeUser('alice')
+  const announced = await announce(alice, 'NEW')
+  const gate = Promise.withResolvers<void>()
+  const entered = Promise.withResolvers<void>()
+  const deletion = withUserLock(database.knex, alice, async (trx) => {
+    entered.resolve()
+    await gate.promise
+    await bumpDeviceEpoch(trx, alice)
+  })
+  await entered.promise
+  const held = database.knex.transaction((trx) => holdUserWithDevices(trx, alice))
+  const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted`
+  await expect.poll(async () => (await database.knex.raw(waiting)).rows.length).toBe(1)
+  gate.resolve()
+  await deletion
+  expect((await held)?.deviceEpoch).toBe(announced + 1)
 })
 
 test('a homeserver that hangs leaves connections to the database for everyone else', async () => {

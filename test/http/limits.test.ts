@@ -68,6 +68,16 @@ describe('check 60: wrong passwords', () => {
     expect(await failures(50, manyIps, cased)).toBe(40)
   })
 
+  it('that turn out to be none are given back, many at once', async () => {
+    const attempts = await Promise.all(
+      Array.from({ length: 10 }, () => limits.signIn.begin({ ip: oneIp(), name })),
+    )
+    await expect(limits.signIn.begin({ ip: oneIp(), name })).rejects.toMatchObject({ code: 'limited' })
+    await Promise.all(attempts.map((one, n) => (n % 2 ? one.giveBack() : one.succeed())))
+    // The refused one counts, too.
+    expect(await failures(50, oneIp)).toBe(9)
+  })
+
   it('from a stranger leave the owner alone, who comes from another address', async () => {
     await failures(50, oneIp)
     await expect(limits.signIn.begin({ ip: '203.0.113.9', name })).resolves.toBeDefined()

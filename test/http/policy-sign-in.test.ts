@@ -1,5 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { toUuid } from '../../src/ids.ts'
+import { findUserByLocalpart } from '../../src/users/store.ts'
 import { createAgent } from '../support/agent.ts'
 import {
   approveSso,
@@ -227,6 +229,23 @@ describe('compat_login', () => {
     })
     expect((await passwordLogin(postern, 'bob')).status).toBe(200)
     expect((await tokenLogin(postern, await obtainLoginToken(postern, 'alice'))).status).toBe(200)
+  })
+
+  test('a right password that a rule refuses an older app for stands in the audit table as refused', async () => {
+    await rules('compat_login', [{ id: 'bob', when: 'user.localpart == "bob"', outcome: 'deny' }])
+    const bob = await findUserByLocalpart(postern.db, 'bob')
+    const lines = () =>
+      postern
+        .db('audit_events')
+        .where({ user_id: toUuid(bob?.id ?? '') })
+        .orderBy('id')
+        .select('event', 'details')
+    const before = await lines()
+    expect((await passwordLogin(postern, 'bob')).status).toBe(403)
+    const after = await lines()
+    expect(after.slice(before.length)).toEqual([
+      { event: 'sign_in.failed', details: { method: 'password', reason: 'policy', typed: 'bob' } },
+    ])
   })
 
   test('the page between browser and app refuses with the words of the rule', async () => {
