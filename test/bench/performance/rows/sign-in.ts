@@ -7,6 +7,8 @@ import { medianOf, type Row } from '../result.ts'
 import { inTurns } from '../rounds.ts'
 
 const AT_ONCE = 8
+/** In rounds. */
+const WARM_UP = 4
 
 /** How many argon2 checks a second a process does that does nothing else. */
 async function bareChecks(port: number, seconds: number): Promise<number> {
@@ -21,6 +23,8 @@ export const signInRow: Row = {
   async measure(bench) {
     const { tokens, seconds } = bench.options
     const [service, argon2] = [await bench.serviceWith(tokens), await bench.bareArgon2()]
+    // Thirty a second warm nothing up: V8 compiles what has run some hundred times.
+    await load(service.port, AT_ONCE, WARM_UP * seconds, signIns(tokens))
     const rounds = await inTurns(
       bench.options,
       () => bareChecks(argon2, seconds),
