@@ -39,7 +39,7 @@ afterAll(async () => {
 
 test('check 61: memory does not grow from the first to the fifth minute of a flood of sign-ins', async () => {
   const people = await makePeople(database.knex, homeserver, 20)
-  const args = [FLOOD, service.url, String(PER_SECOND), String(SECONDS), ...people]
+  const args = [FLOOD, 'api', service.url, String(PER_SECOND), String(SECONDS), ...people]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const done = text(child.stdout)
   const load = run(apps, () => service.url)
