@@ -21,7 +21,7 @@ let apps: App[]
 beforeAll(async () => {
   database = await createTestDatabase()
   homeserver = await startFakeHomeserver({ secret: SECRET })
-  const many = { points: 10_000_000, per_seconds: 60 }
+  const many = { points: 1_000_000, per_seconds: 60 }
   service = await createService({
     homeserver: homeserver.url,
     databaseUri: database.uri,
