@@ -41,7 +41,7 @@ export interface RightPassword {
 }
 
 /** The password was changed, or hashed anew by a twin of this request, after it was read. */
-export class StalePasswordError extends UnavailableError {
+class StalePasswordError extends UnavailableError {
   constructor() {
     super('The password is being changed: try again', { retryAfterSeconds: 1 })
   }

@@ -4,21 +4,13 @@ import { userLockKey } from '../../homeserver/store.ts'
 import { toUuid } from '../../ids.ts'
 import { queryPrepared } from '../../storage/prepared.ts'
 import { toUser, USER_COLUMNS, type User, type UserRow } from '../../users/store.ts'
-import type { SessionKind } from '../store.ts'
+import type { Session } from '../store.ts'
 
-export interface NewSession {
-  id: string
-  kind: SessionKind
-  userId: string | null
-  clientId: string | null
-  deviceId: string | null
-  scope: string
-  browserSessionId: string | null
-  createdAt: Date
+type Told = 'id' | 'kind' | 'userId' | 'clientId' | 'deviceId' | 'scope' | 'browserSessionId' | 'createdAt'
+
+export interface NewSession extends Pick<Session, Told | 'userAgent' | 'name'> {
   expiresAt: Date | null
   ip: string | null
-  userAgent: string | null
-  name: string | null
   /** The appservice that signed in; null for everybody else. */
   appservice?: string | null
 }
