@@ -25,6 +25,8 @@ export interface RelyingParty {
   answer(...answers: Answer[]): void
   /** Waits until there are so many notices in all. */
   received(count: number): Promise<Notice[]>
+  /** How many notices were in its hands at the same time, at most. */
+  mostAtOnce(): number
   stop(): Promise<void>
 }
 
@@ -33,6 +35,8 @@ export async function startRelyingParty(): Promise<RelyingParty> {
   const notices: Notice[] = []
   const answers: Answer[] = []
   const waiting = new Set<() => void>()
+  let open = 0
+  let most = 0
 
   function respond(response: ServerResponse): void {
     const answer = answers.shift() ?? 200
@@ -50,6 +54,8 @@ export async function startRelyingParty(): Promise<RelyingParty> {
   }
 
   const server = createServer(async (request, response) => {
+    most = Math.max(most, ++open)
+    response.once('close', () => open--)
     const form = new URLSearchParams(await readText(request))
     notices.push({
       path: request.url ?? '',
@@ -77,6 +83,7 @@ export async function startRelyingParty(): Promise<RelyingParty> {
         waiting.add(check)
         check()
       }),
+    mostAtOnce: () => most,
     async stop() {
       server.closeAllConnections()
       server.close()
