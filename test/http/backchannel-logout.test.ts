@@ -371,7 +371,8 @@ describe('an app that does not take the notice', () => {
       app.answer(answer)
       await revoke(who)
       await eventually(() => failures(who.sid)).toEqual([{ reason }])
-      expect((await jobs(who.sid))[0]).toMatchObject({ state: 'completed', retry_count: 0 })
+      const job = async () => (await jobs(who.sid))[0]
+      await eventually(job).toMatchObject({ state: 'completed', retry_count: 0 })
     }
     expect(app.notices.map(({ path }) => path)).toEqual(['/backchannel?of=app', '/backchannel?of=app'])
   })
@@ -390,7 +391,7 @@ describe('an app that does not take the notice', () => {
     postern.clock.advance(120)
     await retryNow()
     await eventually(() => failures(who.sid)).toEqual([{ reason: 'answered 500' }])
-    expect((await jobs(who.sid))[0]?.state).toBe('completed')
+    await eventually(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
   })
 
   it('holds up neither other apps nor the homeserver', async () => {
