@@ -18,6 +18,7 @@ export function addServer(program: Command, { terminal, config }: Context): void
       // Only here: the other commands need not wait until the whole service is loaded.
       const { startServer } = await import('../server/server.ts')
       const { collectGarbage } = await import('../server/collect-garbage.ts')
+      const { keepTickShape } = await import('../server/tick-shape.ts')
       const { letHashingYield } = await import('../server/yield-to-requests.ts')
       const server = await startServer(loaded, { log, clock: systemClock, readConfig: config, inherited })
       // Without a listener of ours, the signal would end the process.
@@ -26,6 +27,7 @@ export function addServer(program: Command, { terminal, config }: Context): void
         const setupPath = await server.app.firstAdmin.issue()
         welcome(loaded, { listening: server.listening, setupPath }, terminal)
         await tellSystemd(terminal.env)
+        keepTickShape()
         await collectGarbage()
         await letHashingYield()
         log.info({ signal: await signal }, 'server.stopping')

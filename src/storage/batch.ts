@@ -6,6 +6,8 @@ import type { AroundBatch } from '../telemetry/spans/work.ts'
 import type { OpenSpan } from '../telemetry/tracing.ts'
 
 const CONNECTIONS = 2
+/** From so many on, a batch is sent without looking whether more are coming. */
+const ENOUGH = 32
 const MAX_WAITING = 20_000
 const QUERY_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 3000
@@ -49,6 +51,8 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
   const waiting: Waiting<Item, Result>[] = []
   const lanes: Lane[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, busy: false }))
   let scheduled = false
+  /** How many waited when it was looked last. */
+  let seen = 0
   let closed = false
   let away = false
 
@@ -80,39 +84,61 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
     return client
   }
 
-  async function run(lane: Lane): Promise<void> {
+  async function run(lane: Lane, batch: Waiting<Item, Result>[]): Promise<void> {
     lane.busy = true
-    while (waiting.length > 0 && !closed) {
-      const batch = waiting.splice(0, most)
-      try {
-        const client = await connect(lane)
-        const started = performance.now()
-        const items = batch.map(({ item }) => item)
-        const results = tracing
-          ? await tracing.around(spansOf(batch), batch.length, () => query(client, items))
-          : await query(client, items)
-        noteDatabase(true)
-        observe?.(batch.length, (performance.now() - started) / 1000)
-        for (const [n, one] of batch.entries()) one.resolve(results[n])
-      } catch (error) {
-        noteDatabase(false, error)
-        // After a timeout or a broken connection its state is unknown: use a new one for the next batch.
-        lane.client?.end().catch(() => {})
-        lane.client = null
-        const unavailable = new UnavailableError('The database cannot be reached', {
-          retryAfterSeconds: 5,
-          cause: error,
-        })
-        for (const one of batch) one.reject(unavailable)
-      }
+    try {
+      const client = await connect(lane)
+      const started = performance.now()
+      const items = batch.map(({ item }) => item)
+      const results = tracing
+        ? await tracing.around(spansOf(batch), batch.length, () => query(client, items))
+        : await query(client, items)
+      noteDatabase(true)
+      observe?.(batch.length, (performance.now() - started) / 1000)
+      for (const [n, one] of batch.entries()) one.resolve(results[n])
+    } catch (error) {
+      noteDatabase(false, error)
+      // After a timeout or a broken connection its state is unknown: use a new one for the next batch.
+      lane.client?.end().catch(() => {})
+      lane.client = null
+      const unavailable = new UnavailableError('The database cannot be reached', {
+        retryAfterSeconds: 5,
+        cause: error,
+      })
+      for (const one of batch) one.reject(unavailable)
     }
     lane.busy = false
+    schedule()
+  }
+
+  /** setImmediate runs after all sockets that are ready now were read: their requests share the batch. */
+  function schedule(): void {
+    if (scheduled || waiting.length === 0) return
+    scheduled = true
+    setImmediate(dispatch)
+  }
+
+  /**
+   * Whether more came since it was looked last: whoever was answered a moment ago may be asking again already, and a query
+   * costs as much as several items. Nobody waits for others who do not come.
+   */
+  function isGrowing(): boolean {
+    const grows = waiting.length > Math.max(seen, 1) && waiting.length < ENOUGH
+    seen = grows ? waiting.length : 0
+    return grows
   }
 
   function dispatch(): void {
+    if (isGrowing()) {
+      setImmediate(dispatch)
+      return
+    }
     scheduled = false
     const lane = lanes.find((one) => !one.busy)
-    if (lane && waiting.length > 0) void run(lane)
+    // Where there is none, the first that comes free takes them.
+    if (!lane || waiting.length === 0) return
+    void run(lane, waiting.splice(0, most))
+    schedule()
   }
 
   /**
@@ -125,11 +151,7 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
     }
     return new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject, span: tracing?.present() })
-      // setImmediate runs after all sockets that are ready now were read: their requests share the batch.
-      if (!scheduled) {
-        scheduled = true
-        setImmediate(dispatch)
-      }
+      schedule()
     })
   }
 
