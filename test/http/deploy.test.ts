@@ -47,7 +47,17 @@ test('npm start, the unit and the container let the memory of password hashing b
   const found = files.map((text) => /GLIBC_TUNABLES=(\S+)/.exec(text)?.[1])
   expect(found[0]).toContain('glibc.malloc.mmap_threshold=')
   expect(new Set(found).size).toBe(1)
-  for (const text of files) expect(text).toContain('--max-semi-space-size=8')
+})
+
+test('npm start, the unit and the container give Node.js the same flags', async () => {
+  const [scripts, unit, container] = await Promise.all(
+    ['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read),
+  )
+  const flags = '--max-semi-space-size=8 --use-largepages=silent'
+  expect(JSON.parse(scripts ?? '').scripts.start).toContain(`node ${flags} src/main.ts server`)
+  expect(unit).toContain(`node ${flags} src/main.ts server`)
+  const words = ['node', ...flags.split(' '), 'src/main.ts'].map((word) => `"${word}"`)
+  expect(container).toContain(`ENTRYPOINT [${words.join(', ')}]`)
 })
 
 test('the stop of the unit and of the container leaves time for requests to finish', async () => {
