@@ -53,7 +53,7 @@ test('npm start, the unit and the container give Node.js the same flags', async 
   const [scripts, unit, container] = await Promise.all(
     ['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read),
   )
-  const flags = '--max-semi-space-size=8 --use-largepages=silent'
+  const flags = '--max-semi-space-size=16 --use-largepages=silent'
   expect(JSON.parse(scripts ?? '').scripts.start).toContain(`node ${flags} src/main.ts server`)
   expect(unit).toContain(`node ${flags} src/main.ts server`)
   const words = ['node', ...flags.split(' '), 'src/main.ts'].map((word) => `"${word}"`)

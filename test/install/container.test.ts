@@ -24,7 +24,7 @@ afterAll(async () => {
 test('the image runs as an account without rights, and carries no development tools', async () => {
   expect(config).toMatchObject({
     User: 'node',
-    Entrypoint: ['node', '--max-semi-space-size=8', '--use-largepages=silent', 'src/main.ts'],
+    Entrypoint: ['node', '--max-semi-space-size=16', '--use-largepages=silent', 'src/main.ts'],
     Cmd: ['server'],
   })
   const modules = await images.run(['ls', 'node_modules'], config.User)
