@@ -8,6 +8,7 @@ import { fromUuid, newId } from '../../src/ids.ts'
 import { createLookupBatch } from '../../src/oauth/introspection/batch.ts'
 import { insertSession } from '../../src/sessions/start/store.ts'
 import { markEnded } from '../../src/sessions/store.ts'
+import { createBatch } from '../../src/storage/batch.ts'
 import { hashSecret, hashSecretInHex } from '../../src/tokens/format.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -109,6 +110,49 @@ test('a thousand lookups at once each get the answer to their own question', asy
   const found = await Promise.all(tokens.map((token) => batch.lookUp(hashSecretInHex(token))))
   expect(found.map((one) => one && fromUuid(one.sessionUuid))).toEqual(tokens.map((token) => ids.get(token)))
   await batch.close()
+})
+
+/** A batch of numbers that are their own answers, and how many each of its queries had. */
+function numberBatch(database: TestDatabase) {
+  const sizes: number[] = []
+  const { ask, close } = createBatch<number, number>({
+    name: 'numbers',
+    clientConfig: database.clientConfig,
+    log,
+    most: 256,
+    query: async (client, items) => {
+      await client.query('select 1')
+      sizes.push(items.length)
+      return items
+    },
+  })
+  return { ask, close, sizes }
+}
+
+test('a batch takes along those who come while it is being made, and waits for nobody else', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(() => database.close())
+  const { ask, close, sizes } = numberBatch(database)
+  const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve))
+  expect(await ask(0)).toBe(0)
+  const asked = [ask(1), ask(2)]
+  await turnOfTheLoop()
+  asked.push(ask(3))
+  await turnOfTheLoop()
+  asked.push(ask(4))
+  expect(await Promise.all(asked)).toEqual([1, 2, 3, 4])
+  expect(sizes).toEqual([1, 4])
+  await close()
+})
+
+test('more than one query can take are spread over several, and all are answered', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(() => database.close())
+  const { ask, close, sizes } = numberBatch(database)
+  const all = Array.from({ length: 600 }, (_, n) => n)
+  expect(await Promise.all(all.map(ask))).toEqual(all)
+  expect(sizes.sort()).toEqual([256, 256, 88])
+  await close()
 })
 
 test('a lookup fails as unavailable when the database cannot be reached, and the next one works', async () => {
