@@ -4,10 +4,9 @@ import { UnavailableError } from '../errors.ts'
 import { outsideScopes } from '../telemetry/scope.ts'
 import type { AroundBatch } from '../telemetry/spans/work.ts'
 import type { OpenSpan } from '../telemetry/tracing.ts'
+import { createGathering } from './gathering.ts'
 
 const CONNECTIONS = 2
-/** From so many on, a batch is sent without looking whether more are coming. */
-const ENOUGH = 32
 const MAX_WAITING = 20_000
 const QUERY_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 3000
@@ -50,9 +49,7 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
   const { name, clientConfig, log, most, query, observe, tracing } = deps
   const waiting: Waiting<Item, Result>[] = []
   const lanes: Lane[] = Array.from({ length: CONNECTIONS }, () => ({ client: null, busy: false }))
-  let scheduled = false
-  /** How many waited when it was looked last. */
-  let seen = 0
+  const gather = createGathering(() => waiting.length, dispatch)
   let closed = false
   let away = false
 
@@ -108,37 +105,15 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
       for (const one of batch) one.reject(unavailable)
     }
     lane.busy = false
-    schedule()
-  }
-
-  /** setImmediate runs after all sockets that are ready now were read: their requests share the batch. */
-  function schedule(): void {
-    if (scheduled || waiting.length === 0) return
-    scheduled = true
-    setImmediate(dispatch)
-  }
-
-  /**
-   * Whether more came since it was looked last: whoever was answered a moment ago may be asking again already, and a query
-   * costs as much as several items. Nobody waits for others who do not come.
-   */
-  function isGrowing(): boolean {
-    const grows = waiting.length > Math.max(seen, 1) && waiting.length < ENOUGH
-    seen = grows ? waiting.length : 0
-    return grows
+    gather()
   }
 
   function dispatch(): void {
-    if (isGrowing()) {
-      setImmediate(dispatch)
-      return
-    }
-    scheduled = false
     const lane = lanes.find((one) => !one.busy)
     // Where there is none, the first that comes free takes them.
     if (!lane || waiting.length === 0) return
     void run(lane, waiting.splice(0, most))
-    schedule()
+    gather()
   }
 
   /**
@@ -151,7 +126,7 @@ export function createBatch<Item, Result>(deps: BatchDeps<Item, Result>) {
     }
     return new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject, span: tracing?.present() })
-      schedule()
+      gather()
     })
   }
 

@@ -331,9 +331,11 @@ async function jobs(sessionId: string) {
 const retryNow = () =>
   postern.db.raw(`update pgboss.job set start_after = now() where name = 'client.logout' and state = 'retry'`)
 
-async function untilRetrying(sessionId: string): Promise<void> {
-  await eventually(async () => (await jobs(sessionId))[0]?.state).toBe('retry')
+async function untilJob(sessionId: string, is: { state: string; retry_count?: number }): Promise<void> {
+  await eventually(async () => (await jobs(sessionId))[0]).toMatchObject(is)
 }
+
+const untilRetrying = (sessionId: string) => untilJob(sessionId, { state: 'retry' })
 
 async function failures(sessionId: string, at = postern): Promise<Record<string, unknown>[]> {
   const rows = await at.db('audit_events').where({ event: 'client.logout_failed' })
@@ -358,7 +360,7 @@ describe('an app that does not take the notice', () => {
     const tokens = await Promise.all(notices.map(({ token }) => verifyLogoutToken(token, expected)))
     expect(new Set(tokens.map(({ jti }) => jti)).size).toBe(3)
     for (const token of tokens) expect(token).toMatchObject({ sub: who.userId, sid: who.sid })
-    await eventually(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
+    await untilJob(who.sid, { state: 'completed' })
     expect(await failures(who.sid)).toEqual([])
   })
 
@@ -371,8 +373,7 @@ describe('an app that does not take the notice', () => {
       app.answer(answer)
       await revoke(who)
       await eventually(() => failures(who.sid)).toEqual([{ reason }])
-      const job = async () => (await jobs(who.sid))[0]
-      await eventually(job).toMatchObject({ state: 'completed', retry_count: 0 })
+      await untilJob(who.sid, { state: 'completed', retry_count: 0 })
     }
     expect(app.notices.map(({ path }) => path)).toEqual(['/backchannel?of=app', '/backchannel?of=app'])
   })
@@ -391,7 +392,7 @@ describe('an app that does not take the notice', () => {
     postern.clock.advance(120)
     await retryNow()
     await eventually(() => failures(who.sid)).toEqual([{ reason: 'answered 500' }])
-    await eventually(async () => (await jobs(who.sid))[0]?.state).toBe('completed')
+    await untilJob(who.sid, { state: 'completed' })
   })
 
   it('holds up neither other apps nor the homeserver', async () => {

@@ -40,19 +40,19 @@ test.skipIf(!hasSystemd)('systemd takes the unit, and finds it well sandboxed', 
   expect(judged).toContain('OK')
 })
 
+/** What starts the service: npm, systemd and the image. */
+const readStarts = () =>
+  Promise.all(['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read))
+
 test('npm start, the unit and the container let the memory of password hashing be given back, in the same way', async () => {
-  const files = await Promise.all(
-    ['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read),
-  )
+  const files = await readStarts()
   const found = files.map((text) => /GLIBC_TUNABLES=(\S+)/.exec(text)?.[1])
   expect(found[0]).toContain('glibc.malloc.mmap_threshold=')
   expect(new Set(found).size).toBe(1)
 })
 
 test('npm start, the unit and the container give Node.js the same flags', async () => {
-  const [scripts, unit, container] = await Promise.all(
-    ['package.json', 'deploy/postern.service', 'deploy/Containerfile'].map(read),
-  )
+  const [scripts, unit, container] = await readStarts()
   const flags = '--max-semi-space-size=16 --use-largepages=silent'
   expect(JSON.parse(scripts ?? '').scripts.start).toContain(`node ${flags} src/main.ts server`)
   expect(unit).toContain(`node ${flags} src/main.ts server`)
